@@ -1,0 +1,62 @@
+package gen
+
+import (
+	"go/ast"
+	"go/build"
+	"go/build/constraint"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// buildConstraint returns the condition under which a file is built, as the
+// expression of a //go:build line, or "": what its own line says and what its
+// name stands for.
+func buildConstraint(path string, file *ast.File) string {
+	var expr constraint.Expr
+	for _, group := range file.Comments {
+		if group.Pos() > file.Package {
+			break
+		}
+		for _, comment := range group.List {
+			if constraint.IsGoBuild(comment.Text) {
+				expr, _ = constraint.Parse(comment.Text) // the go command has parsed it before us
+			}
+		}
+	}
+	for _, tag := range fileTags(filepath.Base(path)) {
+		var byName constraint.Expr = &constraint.TagExpr{Tag: tag}
+		if expr != nil {
+			byName = &constraint.AndExpr{X: expr, Y: byName}
+		}
+		expr = byName
+	}
+	if expr == nil {
+		return ""
+	}
+	return expr.String()
+}
+
+// fileTags returns the tags that the name of a file stands for, as in
+// agent_linux_arm64.go. The list of systems is known to go/build alone, so it
+// is asked whether the file would be built.
+func fileTags(name string) []string {
+	matches := func(goos, goarch string) bool {
+		c := build.Context{GOOS: goos, GOARCH: goarch, Compiler: build.Default.Compiler, OpenFile: emptySource}
+		ok, err := c.MatchFile("", name)
+		return ok && err == nil
+	}
+	if matches("none", "none") {
+		return nil
+	}
+	parts := strings.Split(strings.TrimSuffix(name, ".go"), "_")
+	last := parts[len(parts)-1]
+	if matches(last, "none") || matches("none", last) {
+		return []string{last}
+	}
+	return []string{parts[len(parts)-2], last}
+}
+
+func emptySource(string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("package p\n")), nil
+}

@@ -1,0 +1,123 @@
+package gen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// listedPackage is a package before its types are known.
+type listedPackage struct {
+	path      string
+	dir       string
+	annotated bool // one of its files mentions a directive
+	output    output
+	// outputBreaksList: the go command must not see the output, for its
+	// package clause would make the package look like another.
+	outputBreaksList bool
+}
+
+// list resolves the patterns. Packages that mention no directive cost no more
+// than reading their files.
+func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*listedPackage, error) {
+	for _, pattern := range config.Patterns {
+		if strings.HasSuffix(pattern, ".go") {
+			return nil, fmt.Errorf("%s is a file: name its package instead, as in ./%s", pattern, filepath.ToSlash(filepath.Dir(pattern)))
+		}
+	}
+	packs, err := packages.Load(&packages.Config{
+		Mode:       packages.NeedName | packages.NeedFiles | packages.NeedModule,
+		Context:    ctx,
+		Dir:        config.Dir,
+		BuildFlags: buildFlags(config),
+	}, config.Patterns...)
+	if err != nil {
+		return nil, goCommandError(err)
+	}
+	if len(packs) == 0 {
+		return nil, fmt.Errorf("no package matches %s", strings.Join(config.Patterns, " "))
+	}
+	var listed []*listedPackage
+	for _, pkg := range packs {
+		if pkg.Dir == "" || len(pkg.GoFiles) == 0 {
+			for _, err := range pkg.Errors {
+				diagnostics.add(token.Position{}, "%s: %s", pkg.PkgPath, strings.TrimSpace(err.Msg))
+			}
+			continue
+		}
+		l, err := inspect(pkg)
+		if err != nil {
+			return nil, err
+		}
+		if (l.annotated || l.output.ours) && pkg.Module != nil && !pkg.Module.Main {
+			diagnostics.add(token.Position{}, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
+			continue
+		}
+		if l.annotated && l.output.content != nil && !l.output.ours {
+			diagnostics.add(token.Position{Filename: l.output.path, Line: 1, Column: 1},
+				"agentcore-gen did not write this file and will not overwrite it: rename or delete it")
+			continue
+		}
+		listed = append(listed, l)
+	}
+	return listed, nil
+}
+
+// inspect reads the files of a package as text.
+func inspect(pkg *packages.Package) (*listedPackage, error) {
+	l := &listedPackage{path: pkg.PkgPath, dir: pkg.Dir}
+	var err error
+	if l.output, err = readOutput(pkg.Dir); err != nil {
+		return nil, err
+	}
+	names := make(map[string]bool) // of the package, by its other files
+	for _, file := range pkg.GoFiles {
+		if file == l.output.path && l.output.ours {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Contains(bytes.ToLower(source), []byte(directivePrefix)) {
+			l.annotated = true
+		}
+		names[packageClause(source)] = true
+	}
+	if l.output.ours {
+		l.outputBreaksList = !names[packageClause(l.output.content)]
+	}
+	return l, nil
+}
+
+// packageClause returns the package name that a source declares, or "".
+func packageClause(source []byte) string {
+	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.PackageClauseOnly)
+	if err != nil {
+		return ""
+	}
+	return file.Name.Name
+}
+
+// goCommandError leaves what the go command says of a failure.
+func goCommandError(err error) error {
+	if _, says, ok := strings.Cut(err.Error(), "stderr: "); ok {
+		return errors.New(strings.TrimSpace(says))
+	}
+	return err
+}
+
+func buildFlags(config Config) []string {
+	if config.Tags == "" {
+		return nil
+	}
+	return []string{"-tags=" + config.Tags}
+}

@@ -1,0 +1,242 @@
+package gen
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dave/jennifer/jen"
+)
+
+// names are the names that the output declares and imports. All are chosen
+// before anything is emitted, and none can clash with another one, nor with
+// anything that the package declares.
+type names struct {
+	server    string
+	imports   []imported
+	receivers []string // parameters of the constructor, as agent.receivers
+	launchers map[*handler]string
+
+	opts, ctx, in, receiver, writer, request string // locals
+}
+
+// imported is a package that the output may refer to.
+type imported struct {
+	path, name string
+	alias      string // what the output calls it
+}
+
+// planner hands out names.
+type planner struct {
+	taken map[string]bool
+}
+
+// pick returns the first candidate that is free, and takes it. When none is,
+// it numbers the last.
+func (p *planner) pick(candidates ...string) string {
+	for _, name := range candidates {
+		if p.take(name) {
+			return name
+		}
+	}
+	for i := 2; ; i++ {
+		if name := candidates[len(candidates)-1] + strconv.Itoa(i); p.take(name) {
+			return name
+		}
+	}
+}
+
+// take reports whether the name was free. What is reserved here includes what
+// jennifer would rename.
+func (p *planner) take(name string) bool {
+	if p.taken[name] || jen.IsReservedWord(name) || !token.IsIdentifier(name) {
+		return false
+	}
+	p.taken[name] = true
+	return true
+}
+
+// planNames chooses the names. A generated function whose name is taken is
+// reported: its name is part of the package's surface, and not ours to bend.
+func planNames(pkg *loadedPackage, agent *agent, server string, diagnostics *diagnostics) *names {
+	p := &planner{taken: declaredNames(pkg)}
+	n := &names{launchers: make(map[*handler]string)}
+	claim := func(name, what, remedy string) {
+		if obj := pkg.types.Scope().Lookup(name); obj != nil {
+			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of %s: %s", name, what, remedy)
+		}
+		p.taken[name] = true
+	}
+	if agent.serves() {
+		n.server = server
+		claim(server, "the generated constructor", "rename this one, or generate with -server and another name")
+	}
+	for _, h := range agent.of(task) {
+		launcher := launcherName(h.fn.Name())
+		n.launchers[h] = launcher
+		if h.recv == nil {
+			claim(launcher, "the generated launcher of task "+h.title(), "rename one of the two")
+		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, launcher); obj != nil {
+			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of the generated launcher of task %s: rename one of the two", launcher, h.title())
+		}
+	}
+
+	n.imports = planImports(pkg, agent, p)
+	n.opts = p.pick("opts", "options")
+	n.ctx = p.pick("ctx", "context")
+	n.in = p.pick("in", "input")
+	n.receiver = p.pick("r", "receiver")
+	n.writer = p.pick("w", "writer")
+	n.request = p.pick("req", "request")
+	for _, r := range agent.receivers() {
+		n.receivers = append(n.receivers, p.pick(lowerFirst(r.named.Obj().Name()), lowerFirst(r.named.Obj().Name())+"Handlers"))
+	}
+	return n
+}
+
+// planImports chooses the aliases. The name under which the package's own files
+// import something comes first, so that an alias does not depend on which
+// other packages the handlers need.
+func planImports(pkg *loadedPackage, agent *agent, p *planner) []imported {
+	list := []imported{
+		{path: "context", name: "context"},
+		{path: "iter", name: "iter"},
+		{path: "net/http", name: "http"},
+		{path: runtimePath, name: "runtime"},
+	}
+	fixed := len(list)
+	seen := map[string]bool{agent.pkg.Path(): true}
+	for _, i := range list {
+		seen[i.path] = true
+	}
+	note := func(other *types.Package) {
+		if other != nil && !seen[other.Path()] {
+			seen[other.Path()] = true
+			list = append(list, imported{path: other.Path(), name: other.Name()})
+		}
+	}
+	for _, h := range agent.handlers {
+		for _, t := range []types.Type{h.in, h.out} {
+			if t != nil {
+				types.TypeString(t, func(other *types.Package) string { note(other); return "" })
+			}
+		}
+	}
+	slices.SortFunc(list[fixed:], func(a, b imported) int { return strings.Compare(a.path, b.path) })
+	for i := range list {
+		candidates := []string{list[i].name}
+		if i >= fixed {
+			if own := sourceAlias(pkg, list[i].path); own != "" {
+				candidates = []string{own, list[i].name}
+			}
+		}
+		list[i].alias = p.pick(append(candidates, parentElement(list[i].path)+list[i].name)...)
+	}
+	return list
+}
+
+// sourceAlias returns the name that a file of the package gives to an import.
+func sourceAlias(pkg *loadedPackage, path string) string {
+	for _, file := range pkg.files {
+		for _, spec := range file.Imports {
+			if p, _ := strconv.Unquote(spec.Path.Value); p == path && spec.Name != nil && spec.Name.Name != "_" && spec.Name.Name != "." {
+				return spec.Name.Name
+			}
+		}
+	}
+	return ""
+}
+
+// parentElement returns the last but one element of an import path, as letters
+// and digits.
+func parentElement(path string) string {
+	elements := strings.Split(path, "/")
+	if len(elements) < 2 {
+		return "pkg"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, elements[len(elements)-2])
+}
+
+// declaredNames returns what the package declares at its top level, in test
+// files and in files for other systems as well: an import of that name in the
+// output would not compile beside them.
+func declaredNames(pkg *loadedPackage) map[string]bool {
+	declared := make(map[string]bool)
+	for _, name := range pkg.types.Scope().Names() {
+		declared[name] = true
+	}
+	entries, err := os.ReadDir(pkg.dir)
+	if err != nil {
+		return declared // the package was read from there just now
+	}
+	known := make(map[string]bool)
+	for _, file := range pkg.files {
+		known[pkg.position(file.Package).Filename] = true
+	}
+	for _, entry := range entries {
+		path := filepath.Join(pkg.dir, entry.Name())
+		if filepath.Ext(path) != ".go" || known[path] || path == pkg.output.path {
+			continue
+		}
+		file, _ := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if file == nil || file.Name.Name != pkg.name {
+			continue
+		}
+		for _, decl := range file.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				declared[d.Name.Name] = true
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.TypeSpec:
+						declared[s.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, name := range s.Names {
+							declared[name.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	return declared
+}
+
+// launcherName returns the name of a task's launcher, exported like the task.
+func launcherName(task string) string {
+	first, size := utf8.DecodeRuneInString(task)
+	if unicode.IsUpper(first) {
+		return "Start" + task
+	}
+	return "start" + string(unicode.ToUpper(first)) + task[size:]
+}
+
+// lowerFirst returns a type's name as that of a variable: assistant for
+// Assistant, llm for LLM, and llmAgent for LLMAgent.
+func lowerFirst(name string) string {
+	runes := []rune(name)
+	for i := range runes {
+		if i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
+			break
+		}
+		if !unicode.IsUpper(runes[i]) {
+			break
+		}
+		runes[i] = unicode.ToLower(runes[i])
+	}
+	return string(runes)
+}

@@ -1,0 +1,203 @@
+package gen
+
+import (
+	"fmt"
+	"go/types"
+)
+
+// What each kind accepts, for messages.
+const (
+	wantEntrypoint = "write func(ctx context.Context, in In) (Out, error), or iter.Seq2[Out, error] as the result for a stream, or func(http.ResponseWriter, *http.Request)"
+	wantWebSocket  = "write func(ctx context.Context, conn *runtime.Conn[In, Out]) error, or *websocket.Conn for the raw connection"
+	wantPing       = "write func(ctx context.Context) (runtime.PingStatus, error)"
+	wantTask       = "write func(ctx context.Context, in In) error"
+	wantMiddleware = "write func(next http.Handler) http.Handler"
+)
+
+// fit finds the shape of a handler's signature. It returns what is wrong with
+// one that has none.
+func (h *handler) fit(signature *types.Signature) (problem string) {
+	params, results := variableTypes(signature.Params()), variableTypes(signature.Results())
+	if signature.Variadic() {
+		return "it must not be variadic; take a slice as a field of the payload"
+	}
+	switch h.kind {
+	case entrypoint:
+		return h.fitEntrypoint(params, results)
+	case websocket:
+		return h.fitWebSocket(params, results)
+	case ping:
+		return h.fitPing(params, results)
+	case task:
+		return h.fitTask(params, results)
+	default:
+		return h.fitMiddleware(params, results)
+	}
+}
+
+func (h *handler) fitEntrypoint(params, results []types.Type) string {
+	if mentionsHTTP(params) {
+		if len(params) == 2 && len(results) == 0 &&
+			is(params[0], false, "net/http", "ResponseWriter") && is(params[1], true, "net/http", "Request") {
+			h.shape = shapeRaw
+			return ""
+		}
+		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing"
+	}
+	if problem := h.fitInput(params); problem != "" {
+		return problem + "; " + wantEntrypoint
+	}
+	return h.fitResults(results)
+}
+
+// fitInput fits (ctx?, in?).
+func (h *handler) fitInput(params []types.Type) string {
+	if len(params) > 0 && isContext(params[0]) {
+		h.takesContext = true
+		params = params[1:]
+	}
+	for _, t := range params {
+		if isContext(t) {
+			return "the context comes first"
+		}
+	}
+	switch len(params) {
+	case 0:
+	case 1:
+		h.in = params[0]
+	default:
+		return "it takes more than one payload; take one struct with a field for each"
+	}
+	return ""
+}
+
+// fitResults fits (Out?, error?) and the streams.
+func (h *handler) fitResults(results []types.Type) string {
+	if len(results) == 2 && !isError(results[1]) {
+		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(results[1]), wantEntrypoint)
+	}
+	if len(results) > 2 {
+		return "it returns too much; " + wantEntrypoint
+	}
+	if n := len(results); n > 0 && isError(results[n-1]) {
+		h.returnsError = true
+		results = results[:n-1]
+	}
+	if len(results) == 0 {
+		h.shape = shapeUnary
+		return ""
+	}
+	out := results[0]
+	args, isSeq2 := isType(out, false, "iter", "Seq2")
+	switch {
+	case isSeq2 && isError(args.At(1)):
+		h.out = args.At(0)
+		h.shape = shapeStream
+		if h.returnsError {
+			h.shape = shapeOpenStream
+		}
+		return ""
+	case isSeq2:
+		return fmt.Sprintf("a stream is an iter.Seq2[Out, error], and the second type here is %s", h.text(args.At(1)))
+	case is(out, false, "iter", "Seq"):
+		args, _ := isType(out, false, "iter", "Seq")
+		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], so that it can fail, and not an iter.Seq", h.text(args.At(0)))
+	}
+	switch u := out.Underlying().(type) {
+	case *types.Chan:
+		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], which needs no goroutine, and not a channel", h.text(u.Elem()))
+	case *types.Signature:
+		return "a stream is an iter.Seq2[Out, error] by that name, and any other function is no JSON value"
+	}
+	if !h.returnsError && types.Implements(out, types.Universe.Lookup("error").Type().Underlying().(*types.Interface)) {
+		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(out), wantEntrypoint)
+	}
+	h.out = out
+	h.shape = shapeUnary
+	return ""
+}
+
+func (h *handler) fitWebSocket(params, results []types.Type) string {
+	if len(params) != 2 || !isContext(params[0]) || len(results) != 1 || !isError(results[0]) {
+		return wantWebSocket
+	}
+	h.takesContext, h.returnsError = true, true
+	if args, ok := isType(params[1], true, runtimePath, "Conn"); ok {
+		h.shape, h.in, h.out = shapeConn, args.At(0), args.At(1)
+		return ""
+	}
+	if is(params[1], true, websocketPath, "Conn") {
+		h.shape = shapeRawConn
+		return ""
+	}
+	if is(params[1], false, runtimePath, "Conn") || is(params[1], false, websocketPath, "Conn") {
+		return fmt.Sprintf("take *%s, a pointer", h.text(params[1]))
+	}
+	return wantWebSocket
+}
+
+func (h *handler) fitPing(params, results []types.Type) string {
+	h.shape = shapePing
+	if len(params) == 1 && isContext(params[0]) {
+		h.takesContext = true
+		params = nil
+	}
+	if len(results) == 2 && isError(results[1]) {
+		h.returnsError = true
+		results = results[:1]
+	}
+	if len(params) != 0 || len(results) != 1 || !is(results[0], false, runtimePath, "PingStatus") {
+		return wantPing
+	}
+	return ""
+}
+
+func (h *handler) fitTask(params, results []types.Type) string {
+	h.shape = shapeTask
+	if problem := h.fitInput(params); problem != "" {
+		return problem + "; " + wantTask
+	}
+	if !h.takesContext || len(results) != 1 || !isError(results[0]) {
+		return wantTask
+	}
+	h.returnsError = true
+	return ""
+}
+
+func (h *handler) fitMiddleware(params, results []types.Type) string {
+	h.shape = shapeMiddleware
+	if len(params) != 1 || len(results) != 1 ||
+		!is(params[0], false, "net/http", "Handler") || !is(results[0], false, "net/http", "Handler") {
+		return wantMiddleware
+	}
+	return ""
+}
+
+func mentionsHTTP(params []types.Type) bool {
+	for _, t := range params {
+		for _, name := range []string{"ResponseWriter", "Request"} {
+			if is(t, false, "net/http", name) || is(t, true, "net/http", name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func variableTypes(tuple *types.Tuple) []types.Type {
+	var list []types.Type
+	for v := range tuple.Variables() {
+		list = append(list, v.Type())
+	}
+	return list
+}
+
+// text writes a type as the handler's own file would.
+func (h *handler) text(t types.Type) string {
+	return types.TypeString(t, func(p *types.Package) string {
+		if p == h.fn.Pkg() {
+			return ""
+		}
+		return p.Name()
+	})
+}

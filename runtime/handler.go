@@ -1,0 +1,142 @@
+package runtime
+
+import (
+	"context"
+	"iter"
+	"net/http"
+)
+
+// Handlers are the functions of one agent. Every field may be left out: a
+// server without Invoke answers invocations with 500, one without WebSocket
+// refuses the handshake with 403, and one without Ping reports its own status.
+//
+// Handlers run concurrently, one goroutine for each request.
+type Handlers struct {
+	// Invoke serves POST /invocations.
+	Invoke InvokeHandler
+	// WebSocket serves GET /ws.
+	WebSocket WebSocketHandler
+	// Ping chooses the status that GET /ping reports. An empty status, an
+	// unknown one, an error, a panic, or no answer within a second leave the
+	// choice to the server.
+	Ping func(context.Context) (PingStatus, error)
+	// Middleware wraps all routes. The first is the outermost.
+	Middleware []func(http.Handler) http.Handler
+}
+
+// InvokeHandler serves POST /invocations. [Unary], [Stream], [OpenStream] and
+// [Raw] make one; the zero value is no handler.
+type InvokeHandler struct {
+	name  string
+	serve func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome
+	raw   http.HandlerFunc
+}
+
+// None is the payload type of a handler that takes none: it decodes from any
+// JSON value. As a result it encodes to null.
+type None struct{}
+
+// MarshalJSON returns null.
+func (None) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// UnmarshalJSON accepts any JSON value and drops it.
+func (*None) UnmarshalJSON([]byte) error { return nil }
+
+// Unary returns a handler that answers an invocation with one JSON value. The
+// name stands for the handler in logs.
+//
+// The context ends when the caller goes away. An error is answered with 500
+// and its text, or with the status and detail of a [StatusError].
+func Unary[In, Out any](name string, handle func(context.Context, In) (Out, error)) InvokeHandler {
+	decode := decoder[In]()
+	return InvokeHandler{name: name, serve: func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome {
+		in, err := decode(body)
+		if err != nil {
+			return fail(w, err)
+		}
+		out, err := handle(r.Context(), in)
+		if err != nil {
+			return fail(w, err)
+		}
+		return s.answer(w, r, out)
+	}}
+}
+
+// Stream returns a handler that answers an invocation with a stream of
+// server-sent events, one for each value of the sequence. Values go out as soon
+// as they come; those that come faster than the caller reads go out together,
+// and a caller who falls behind holds the sequence up.
+//
+// When the caller goes away, the context ends and the sequence is stopped at
+// its next value, so that its deferred calls run. An error ends the stream
+// with an error event; the status is 200 all the same, see [OpenStream].
+func Stream[In, Out any](name string, handle func(context.Context, In) iter.Seq2[Out, error]) InvokeHandler {
+	return OpenStream(name, func(ctx context.Context, in In) (iter.Seq2[Out, error], error) {
+		return handle(ctx, in), nil
+	})
+}
+
+// OpenStream is [Stream] for a handler that can fail before the stream begins:
+// its own error is answered with a status, as in [Unary].
+func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter.Seq2[Out, error], error)) InvokeHandler {
+	decode := decoder[In]()
+	return InvokeHandler{name: name, serve: func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome {
+		in, err := decode(body)
+		if err != nil {
+			return fail(w, err)
+		}
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		values, err := handle(ctx, in)
+		if err != nil {
+			return fail(w, err)
+		}
+		return s.stream(w, r, cancel, func(yield func(any, error) bool) {
+			if values == nil {
+				return
+			}
+			for value, err := range values {
+				if !yield(value, err) {
+					return
+				}
+			}
+		})
+	}}
+}
+
+// Raw returns a handler that reads the request and writes the answer itself.
+// The body has not been read, nor limited, nor checked.
+func Raw(name string, handle func(http.ResponseWriter, *http.Request)) InvokeHandler {
+	return InvokeHandler{name: name, raw: handle}
+}
+
+// noEntrypoint stands in for a missing handler. The body is checked first.
+var noEntrypoint = Unary("none", func(context.Context, None) (None, error) {
+	return None{}, Errorf(http.StatusInternalServerError, "No entrypoint defined")
+})
+
+// outcome is how an invocation ended, for the log.
+type outcome struct {
+	status    int
+	err       error
+	streaming bool // the status had been sent before the outcome was known
+	cut       bool // the connection must be cut, for the answer cannot be ended well
+}
+
+// fail answers a handler's error.
+func fail(w http.ResponseWriter, err error) outcome {
+	status, body := statusAndBody(err)
+	writeJSON(w, status, body)
+	return outcome{status: status, err: err}
+}
+
+// answer writes a handler's result.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, value any) outcome {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	if err := appendResult(buf, value); err != nil {
+		s.log.ErrorContext(r.Context(), "the result cannot be encoded to JSON", errorAttrs(err)...)
+	}
+	writeBody(w, http.StatusOK, buf.Bytes())
+	return outcome{status: http.StatusOK}
+}

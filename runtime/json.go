@@ -1,0 +1,205 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+)
+
+// maxPooledBuffer keeps one large body from pinning its memory for ever.
+const maxPooledBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+
+func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooledBuffer {
+		buf.Reset()
+		buffers.Put(buf)
+	}
+}
+
+// badRequest is a body that is refused before the handler sees it.
+type badRequest struct {
+	status int
+	body   errorBody
+}
+
+func (e *badRequest) Error() string { return fmt.Sprintf("%v: %s", e.body.Error, e.body.Details) }
+
+// readBody reads the whole body of r into buf and returns its text, which is
+// valid as long as buf is. Content-Type is not consulted: whatever the caller
+// sends is taken for JSON, as in the Python SDK.
+func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit int64) ([]byte, error) {
+	if r.ContentLength > 0 && r.ContentLength <= maxPooledBuffer {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, &badRequest{http.StatusRequestEntityTooLarge, errorBody{
+				Error:   "Payload too large",
+				Details: fmt.Sprintf("the limit is %d bytes", limit),
+			}}
+		}
+		return nil, &badRequest{http.StatusBadRequest, errorBody{Error: "Incomplete body", Details: err.Error()}}
+	}
+	body := bytes.TrimPrefix(buf.Bytes(), []byte("\ufeff"))
+	if !utf8.Valid(body) {
+		return nil, &badRequest{http.StatusBadRequest, errorBody{
+			Error:   "Invalid encoding",
+			Details: fmt.Sprintf("byte %d is not valid UTF-8", invalidUTF8At(body)),
+		}}
+	}
+	return body, nil
+}
+
+func invalidUTF8At(b []byte) int {
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(b)
+}
+
+// decoder returns the function that decodes a JSON text into a T; its errors
+// are of type [*badRequest]. A number that lands in an interface becomes a
+// [json.Number], so that big ones survive.
+func decoder[T any]() func([]byte) (T, error) {
+	unmarshal := json.Unmarshal
+	if holdsInterface(reflect.TypeFor[T](), make(map[reflect.Type]bool)) {
+		unmarshal = unmarshalNumbers
+	}
+	return func(text []byte) (T, error) {
+		var value T
+		if err := unmarshal(text, &value); err != nil {
+			return value, payloadError(err)
+		}
+		return value, nil
+	}
+}
+
+// unmarshalNumbers is [json.Unmarshal] with [json.Decoder.UseNumber].
+func unmarshalNumbers(text []byte, value any) error {
+	if !json.Valid(text) { // a Decoder stops after the first value
+		return json.Unmarshal(text, new(json.RawMessage))
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return d.Decode(value)
+}
+
+// payloadError says what is wrong with a payload in terms of its JSON, where
+// encoding/json speaks of Go.
+func payloadError(err error) error {
+	body := errorBody{Error: "Invalid payload", Details: err.Error()}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		body.Error = "Invalid JSON"
+		body.Details = fmt.Sprintf("%v (byte %d)", syntax, syntax.Offset)
+	} else if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		where := "the payload"
+		if mismatch.Field != "" {
+			where = mismatch.Field
+		}
+		body.Details = fmt.Sprintf("%s: cannot use %s as %v", where, mismatch.Value, mismatch.Type)
+	}
+	return &badRequest{http.StatusBadRequest, body}
+}
+
+func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return holdsInterface(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsInterface(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendJSON appends the JSON of value, without a line end, or nothing when it
+// returns an error. Unlike [json.Marshal] it leaves <, > and & as they are.
+func appendJSON(buf *bytes.Buffer, value any) error {
+	start := buf.Len()
+	encoder := json.NewEncoder(buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		buf.Truncate(start)
+		return err
+	}
+	buf.Truncate(buf.Len() - 1) // Encode ends with a newline
+	return nil
+}
+
+// appendResult appends the JSON of what a handler returned. A value that JSON
+// cannot hold, NaN for one, does not fail the request: as in the Python SDK
+// its text goes out, or else a note of its type. The error is for the log.
+func appendResult(buf *bytes.Buffer, value any) error {
+	err := appendJSON(buf, value)
+	if err == nil {
+		return nil
+	}
+	if text, ok := textOf(value); ok && appendJSON(buf, text) == nil {
+		return err
+	}
+	note := struct {
+		Error        string `json:"error"`
+		OriginalType string `json:"original_type"`
+	}{"Serialization failed", fmt.Sprintf("%T", value)}
+	if noteErr := appendJSON(buf, note); noteErr != nil {
+		return noteErr
+	}
+	return err
+}
+
+// textOf returns the text of a value that has an obvious one. Others are left
+// alone: a cyclic map or slice would take fmt, and the process, down.
+func textOf(value any) (string, bool) {
+	switch v := value.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v), true // Sprint outlives a method that panics
+	}
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return fmt.Sprint(value), true
+	}
+	return "", false
+}
+
+// writeJSON writes an answer that is ours to encode.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	if err := appendResult(buf, value); err != nil {
+		status = http.StatusInternalServerError // a StatusError's detail that JSON cannot hold
+	}
+	writeBody(w, status, buf.Bytes())
+}
+
+// writeBody writes a JSON body. A failed write means that the caller is gone,
+// which is not ours to report.
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,360 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// sendTimeout bounds one Send to a client that does not read.
+	sendTimeout = 30 * time.Second
+	// closeTimeout bounds the wait for the client's half of the closing
+	// handshake.
+	closeTimeout = time.Second
+	// watchDelay is how long a handler may go without receiving before the
+	// connection is read ahead, so that pings are answered and a client that
+	// goes away is noticed.
+	watchDelay = time.Second
+	// maxCloseReason is what fits into a close frame beside the code.
+	maxCloseReason = 123
+)
+
+var upgrader = websocket.Upgrader{
+	// The platform has authenticated the caller, and its proxy is no browser.
+	CheckOrigin: func(*http.Request) bool { return true },
+}
+
+// errHandshake is a failure that the upgrader has already answered.
+var errHandshake = errors.New("the WebSocket handshake failed")
+
+// socket is one WebSocket connection, from the request to upgrade it onwards.
+// It keeps gorilla's rules for its users: one reader and one writer at a time,
+// and no reading after a failure.
+type socket struct {
+	server *Server
+	raw    bool // the handler reads and writes by itself
+	w      http.ResponseWriter
+	r      *http.Request
+
+	// ctx is the handler's. It ends with a *CloseError when the client has
+	// ended the connection.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	acceptOnce sync.Once
+	acceptErr  error
+	conn       *websocket.Conn // nil unless accepted
+
+	receiving sync.Mutex    // held by the one that reads
+	ahead     chan received // where a message read ahead is, or will be; nil when there is none
+	watch     *time.Timer   // reads ahead when it fires
+
+	sending chan struct{} // a lock that can be waited for with a context
+}
+
+// received is the outcome of one read.
+type received struct {
+	kind int
+	data []byte
+	err  error
+}
+
+func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	socket := &socket{
+		server: s, raw: s.handlers.WebSocket.raw, w: w, r: r,
+		ctx: ctx, cancel: cancel, sending: make(chan struct{}, 1),
+	}
+	if !s.sockets.add(socket) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer s.sockets.remove(socket)
+	start := time.Now()
+	err := socket.run(s.handlers.WebSocket)
+	end := socket.finish(err)
+	s.logSocket(r.Context(), end, err, time.Since(start))
+}
+
+func (s *socket) run(handler WebSocketHandler) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = panicked(value)
+		}
+	}()
+	return handler.serve(s)
+}
+
+// socketEnd is how a connection ended, for the log.
+type socketEnd int
+
+const (
+	socketServed  socketEnd = iota // the handler returned nil, or chose how to close
+	socketRefused                  // before it was accepted
+	socketLeft                     // by the client
+	socketStopped                  // by the shutdown
+	socketFailed                   // by the handler
+)
+
+// finish ends the connection after the handler has returned err.
+func (s *socket) finish(err error) socketEnd {
+	s.acceptOnce.Do(func() { s.acceptErr = errors.New("the handler has returned") })
+	if s.conn == nil {
+		return s.refuse(err)
+	}
+	defer s.conn.Close()
+	if s.watch != nil {
+		s.watch.Stop()
+	}
+	cause := context.Cause(s.ctx)
+	s.cancel(nil) // for goroutines that the handler left behind
+
+	if s.leftByClient(cause, err) {
+		return socketLeft
+	}
+	end, code, reason := socketServed, websocket.CloseNormalClosure, ""
+	if own, ok := errors.AsType[*CloseError](err); ok {
+		code, reason = own.Code, own.Reason
+	} else if err != nil {
+		end, code = socketFailed, websocket.CloseInternalServerErr
+	}
+	if errors.Is(cause, http.ErrServerClosed) {
+		end = socketStopped // and leave has said goodbye
+	}
+	if err := s.sayGoodbye(code, reason); err == nil || errors.Is(err, websocket.ErrCloseSent) {
+		s.awaitGoodbye()
+	}
+	return end
+}
+
+// leftByClient reports whether the client ended the connection, and the
+// handler's error, if there is one, only says so.
+func (s *socket) leftByClient(cause, err error) bool {
+	if s.raw {
+		_, closed := errors.AsType[*websocket.CloseError](err)
+		return closed
+	}
+	if _, left := errors.AsType[*CloseError](cause); !left {
+		return false
+	}
+	_, same := errors.AsType[*CloseError](err)
+	return err == nil || same || errors.Is(err, context.Canceled)
+}
+
+// refuse answers a handshake that the handler has not accepted.
+func (s *socket) refuse(err error) socketEnd {
+	if errors.Is(err, errHandshake) {
+		return socketRefused
+	}
+	s.w.Header().Set("Connection", "close")
+	if err == nil {
+		fail(s.w, errors.New("the WebSocket handler returned without accepting the connection"))
+		return socketFailed
+	}
+	if errors.Is(context.Cause(s.ctx), http.ErrServerClosed) {
+		err = Errorf(http.StatusServiceUnavailable, "the server is shutting down")
+	} else if _, chosen := errors.AsType[*StatusError](err); !chosen {
+		err = &StatusError{Status: http.StatusForbidden, Err: err}
+	}
+	fail(s.w, err)
+	return socketRefused
+}
+
+// accept upgrades the connection, once.
+func (s *socket) accept() error {
+	s.acceptOnce.Do(func() {
+		conn, err := upgrader.Upgrade(s.w, s.r, nil)
+		if err != nil {
+			s.acceptErr = fmt.Errorf("%w: %w", errHandshake, err)
+			return
+		}
+		conn.SetReadLimit(s.server.opts.maxMessage)
+		s.conn = conn
+		if !s.raw {
+			s.watch = time.AfterFunc(watchDelay, s.readOn)
+		}
+	})
+	return s.acceptErr
+}
+
+// receive returns the next message. With the handler's own context, whose end
+// ends the connection too, it reads in the calling goroutine. With another
+// context it reads ahead, so that an end of that context leaves the message
+// for the next call.
+func (s *socket) receive(ctx context.Context) (int, []byte, error) {
+	if err := s.accept(); err != nil {
+		return 0, nil, err
+	}
+	s.receiving.Lock()
+	defer s.receiving.Unlock()
+	s.watch.Stop()
+	defer func() {
+		if s.ctx.Err() == nil {
+			s.watch.Reset(watchDelay)
+		}
+	}()
+
+	if s.ahead == nil {
+		if s.ctx.Err() != nil {
+			return 0, nil, context.Cause(s.ctx)
+		}
+		if ctx.Done() == nil || ctx.Done() == s.ctx.Done() {
+			got := s.read()
+			return got.kind, got.data, got.err
+		}
+		s.readAhead()
+	}
+	select {
+	case got := <-s.ahead:
+		s.ahead = nil
+		return got.kind, got.data, got.err
+	case <-ctx.Done():
+		return 0, nil, context.Cause(ctx)
+	}
+}
+
+// readOn reads ahead unless somebody receives. One message is enough: a client
+// that sends more has to wait for the handler.
+func (s *socket) readOn() {
+	if !s.receiving.TryLock() {
+		return
+	}
+	defer s.receiving.Unlock()
+	if s.ahead == nil && s.ctx.Err() == nil {
+		s.readAhead()
+	}
+}
+
+// readAhead starts a read. The caller holds s.receiving.
+func (s *socket) readAhead() {
+	ahead := make(chan received, 1)
+	s.ahead = ahead
+	go func() { ahead <- s.read() }()
+}
+
+// read reads one message. Its failure is the end of the connection.
+func (s *socket) read() received {
+	kind, data, err := s.conn.ReadMessage()
+	if err == nil && kind == websocket.TextMessage && !utf8.Valid(data) {
+		err = &CloseError{Code: websocket.CloseInvalidFramePayloadData, Reason: "text that is not UTF-8"}
+		_ = s.sayGoodbye(websocket.CloseInvalidFramePayloadData, "")
+	}
+	if err != nil {
+		s.cancel(clientError(err))
+		return received{err: context.Cause(s.ctx)} // of the shutdown, if that came first
+	}
+	return received{kind: kind, data: data}
+}
+
+// clientError says in a close code how reading from the client failed. For
+// what the client did wrong, gorilla has already sent that code.
+func clientError(err error) *CloseError {
+	if own, ok := errors.AsType[*CloseError](err); ok {
+		return own
+	}
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return &CloseError{Code: closed.Code, Reason: closed.Text}
+	}
+	if errors.Is(err, websocket.ErrReadLimit) {
+		return &CloseError{Code: websocket.CloseMessageTooBig, Reason: "the message is too large"}
+	}
+	if _, broken := errors.AsType[net.Error](err); broken {
+		return &CloseError{Code: websocket.CloseAbnormalClosure, Reason: err.Error()}
+	}
+	return &CloseError{Code: websocket.CloseProtocolError, Reason: strings.TrimPrefix(err.Error(), "websocket: ")}
+}
+
+// send sends one message, alone.
+func (s *socket) send(ctx context.Context, kind int, data []byte) error {
+	if err := s.accept(); err != nil {
+		return err
+	}
+	select {
+	case s.sending <- struct{}{}:
+		defer func() { <-s.sending }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.ctx.Done():
+	}
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	deadline := time.Now().Add(sendTimeout)
+	if own, ok := ctx.Deadline(); ok && own.Before(deadline) {
+		deadline = own
+	}
+	_ = s.conn.SetWriteDeadline(deadline)
+	if ctx.Done() != nil && ctx.Done() != s.ctx.Done() {
+		stop := context.AfterFunc(ctx, s.stopSending)
+		defer stop()
+	}
+	err := s.conn.WriteMessage(kind, data)
+	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
+		return err
+	}
+	// Part of the message may be out, so nothing can follow it.
+	s.cancel(&CloseError{Code: websocket.CloseAbnormalClosure, Reason: err.Error()})
+	_ = s.conn.NetConn().Close()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return context.Cause(s.ctx)
+}
+
+// stopSending makes a write under way fail.
+func (s *socket) stopSending() { _ = s.conn.NetConn().SetWriteDeadline(time.Unix(1, 0)) }
+
+// sayGoodbye sends a close frame.
+func (s *socket) sayGoodbye(code int, reason string) error {
+	for len(reason) > maxCloseReason {
+		_, size := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-size]
+	}
+	message := websocket.FormatCloseMessage(code, reason)
+	return s.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeTimeout))
+}
+
+// awaitGoodbye reads until the client's close frame. To close the connection
+// before it has come could cost the client what was sent last.
+func (s *socket) awaitGoodbye() {
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+	s.receiving.Lock()
+	defer s.receiving.Unlock()
+	if s.ahead != nil {
+		if got := <-s.ahead; got.err != nil {
+			return
+		}
+	}
+	for {
+		if _, _, err := s.conn.NextReader(); err != nil {
+			return
+		}
+	}
+}
+
+// leave ends the connection for the shutdown. The handler's next Receive or
+// Send fails, and a Receive under way as soon as the client has answered.
+func (s *socket) leave() {
+	s.cancel(http.ErrServerClosed)
+	s.acceptOnce.Do(func() { s.acceptErr = http.ErrServerClosed })
+	if s.conn == nil {
+		return
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+	if s.sayGoodbye(websocket.CloseGoingAway, "the server is shutting down") != nil {
+		s.stopSending()
+	}
+}
