@@ -33,9 +33,9 @@ func RequestID(ctx context.Context) string {
 
 // SessionID returns the id of the caller's session: the caller's
 // X-Amzn-Bedrock-AgentCore-Runtime-Session-Id, or a fresh UUID when none, or an
-// empty one, came. The answer to an invocation carries it in the same header,
-// so that the caller can come back to it. It is "" when ctx does not come
-// from a [Server].
+// empty one, came. The answer to an invocation or a WebSocket handshake carries
+// it in the same header, so that the caller can come back to it. It is "" when
+// ctx does not come from a [Server].
 func SessionID(ctx context.Context) string {
 	if req := requestFrom(ctx); req != nil {
 		return req.sessionID()

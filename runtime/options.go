@@ -28,9 +28,8 @@ func defaultOptions() options {
 }
 
 // WithAddr sets the address that [Server.Run] listens on, as in [net.Listen].
-// The default is port 8080, on all interfaces inside a container and on
-// 127.0.0.1 elsewhere. Outside a container the environment variable PORT
-// changes the port.
+// The default is port 8080, or that of the environment variable PORT, on all
+// interfaces inside a container and on 127.0.0.1 elsewhere.
 func WithAddr(addr string) Option { return func(o *options) { o.addr = addr } }
 
 // WithLogger sets the logger. Its handler should be, or wrap, a [LogHandler]
@@ -54,14 +53,14 @@ func WithMaxBodyBytes(n int64) Option { return func(o *options) { o.maxBody = n 
 func WithMaxMessageBytes(n int64) Option { return func(o *options) { o.maxMessage = n } }
 
 func defaultAddr() string {
+	host, port := "127.0.0.1", "8080"
 	if inContainer() {
-		return ":8080"
+		host = "" // all interfaces
 	}
-	port := os.Getenv("PORT")
-	if port == "" {
-		port = "8080"
+	if p := os.Getenv("PORT"); p != "" {
+		port = p
 	}
-	return net.JoinHostPort("127.0.0.1", port)
+	return net.JoinHostPort(host, port)
 }
 
 // inContainer reports whether the process runs in a container, by the same two

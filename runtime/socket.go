@@ -75,6 +75,7 @@ func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) {
 		server: s, raw: s.handlers.WebSocket.raw, w: w, r: r,
 		ctx: ctx, cancel: cancel, sending: make(chan struct{}, 1),
 	}
+	w.Header().Set(headerSessionID, SessionID(ctx))
 	if !s.sockets.add(socket) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
@@ -173,7 +174,7 @@ func (s *socket) refuse(err error) socketEnd {
 // accept upgrades the connection, once.
 func (s *socket) accept() error {
 	s.acceptOnce.Do(func() {
-		conn, err := upgrader.Upgrade(s.w, s.r, nil)
+		conn, err := upgrader.Upgrade(s.w, s.r, s.w.Header()) // what middleware has set
 		if err != nil {
 			s.acceptErr = fmt.Errorf("%w: %w", errHandshake, err)
 			return
