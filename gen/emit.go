@@ -3,7 +3,10 @@ package gen
 import (
 	"bytes"
 	"fmt"
+	"go/format"
 	"go/types"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -14,10 +17,6 @@ import (
 // emit writes the server file of an agent.
 func emit(agent *agent, names *names) ([]byte, error) {
 	e := &emitter{agent: agent, names: names, file: jen.NewFilePathName(agent.pkg.Path(), agent.name)}
-	e.file.HeaderComment(header)
-	if agent.constraint != "" {
-		e.file.HeaderComment("//go:build " + agent.constraint)
-	}
 	for _, i := range names.imports {
 		if i.alias == i.name {
 			e.file.ImportName(i.path, i.name)
@@ -32,11 +31,40 @@ func emit(agent *agent, names *names) ([]byte, error) {
 	for _, h := range agent.of(task) {
 		e.launcher(h)
 	}
-	var buf bytes.Buffer
-	if err := e.file.Render(&buf); err != nil {
+	var body bytes.Buffer
+	if err := e.file.Render(&body); err != nil {
 		return nil, fmt.Errorf("package %s: the generated file is not valid Go, which is a fault of agentcore-gen: %w", agent.pkg.Path(), err)
 	}
-	return buf.Bytes(), nil
+	top := header + "\n\n"
+	if agent.constraint != "" {
+		top += "//go:build " + agent.constraint + "\n\n"
+	}
+	return format.Source(append([]byte(top), groupImports(body.Bytes())...))
+}
+
+var importBlock = regexp.MustCompile(`(?s)\nimport \(\n(.*?)\n\)\n`)
+
+// groupImports puts the standard library's packages first, which jennifer
+// leaves among the others.
+func groupImports(source []byte) []byte {
+	block := importBlock.FindSubmatchIndex(source)
+	if block == nil {
+		return source
+	}
+	var std, other []string
+	for line := range strings.Lines(string(source[block[2]:block[3]]) + "\n") {
+		path := line[strings.Index(line, `"`)+1:]
+		if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
+			other = append(other, line)
+		} else {
+			std = append(std, line)
+		}
+	}
+	if len(std) > 0 && len(other) > 0 {
+		std = append(std, "\n")
+	}
+	grouped := strings.Join(append(std, other...), "")
+	return slices.Concat(source[:block[2]], []byte(grouped), source[block[3]:])
 }
 
 type emitter struct {
@@ -73,11 +101,8 @@ func (e *emitter) constructor() {
 	e.file.Line()
 	e.lines(e.routes())
 	var params []jen.Code
-	receivers := make(map[*types.Named]string)
 	for i, r := range e.agent.receivers() {
-		name := e.names.receivers[i]
-		receivers[r.named] = name
-		param := jen.Id(name)
+		param := jen.Id(e.names.receivers[i])
 		if r.pointer {
 			param.Op("*")
 		}
@@ -89,20 +114,19 @@ func (e *emitter) constructor() {
 	field := func(name string, value jen.Code) {
 		fields = append(fields, jen.Line().Id(name).Op(":").Add(value))
 	}
-	call := func(h *handler) *jen.Statement { return e.reference(h, receivers[h.recv]) }
 	if h := e.agent.first(entrypoint); h != nil {
-		field("Invoke", e.invoke(h, call(h)))
+		field("Invoke", e.invoke(h))
 	}
 	if h := e.agent.first(websocket); h != nil {
-		field("WebSocket", e.webSocket(h, call(h)))
+		field("WebSocket", e.webSocket(h))
 	}
 	if h := e.agent.first(ping); h != nil {
-		field("Ping", e.ping(h, call(h)))
+		field("Ping", e.ping(h))
 	}
 	if all := e.agent.of(middleware); len(all) > 0 {
 		var list []jen.Code
 		for _, h := range all {
-			list = append(list, call(h))
+			list = append(list, e.reference(h))
 		}
 		handler := jen.Qual("net/http", "Handler")
 		field("Middleware", jen.Index().Func().Params(handler).Add(handler).Values(list...))
@@ -117,130 +141,155 @@ func (e *emitter) constructor() {
 }
 
 // reference refers to a handler: a function, or a method of a parameter.
-func (e *emitter) reference(h *handler, receiver string) *jen.Statement {
-	if h.recv != nil {
-		return jen.Id(receiver).Dot(h.fn.Name())
+func (e *emitter) reference(h *handler) *jen.Statement {
+	for i, r := range e.agent.receivers() {
+		if r.named == h.recv {
+			return jen.Id(e.names.receivers[i]).Dot(h.fn.Name())
+		}
 	}
 	return jen.Id(h.fn.Name())
 }
 
-// invoke makes the entrypoint's handler.
-func (e *emitter) invoke(h *handler, fn *jen.Statement) jen.Code {
-	name := jen.Lit(h.title())
-	if h.shape == shapeRaw {
-		return e.runtime("Raw").Call(name, fn)
+// frozen reports whether a reference to a handler would copy the value that its
+// receiver has when the server is made: a method with a value receiver, of a
+// parameter that is a pointer. Such a method is called from a function.
+func (e *emitter) frozen(h *handler) bool {
+	for _, r := range e.agent.receivers() {
+		if r.named == h.recv {
+			return r.pointer && !h.recvPointer
+		}
 	}
-	in, out := e.orNone(h.in), e.orNone(h.out)
-	constructor := map[shape]string{shapeUnary: "Unary", shapeStream: "Stream", shapeOpenStream: "OpenStream"}[h.shape]
-	return e.runtime(constructor).Types(in, out).Call(name, e.adapt(h, fn))
+	return false
 }
 
-// adapt wraps a handler in one of the short forms into the full form.
-func (e *emitter) adapt(h *handler, fn *jen.Statement) jen.Code {
+// context is a parameter of an adapting function, and the argument that it
+// passes on. Both are left out of a call that takes none.
+func (e *emitter) context(h *handler) (param jen.Code, args []jen.Code) {
+	if !h.takesContext {
+		return jen.Id("_").Qual("context", "Context"), nil
+	}
+	return jen.Id(e.names.ctx).Qual("context", "Context"), []jen.Code{jen.Id(e.names.ctx)}
+}
+
+// input is the same for a handler's payload.
+func (e *emitter) input(h *handler) (param jen.Code, args []jen.Code) {
+	if h.in == nil {
+		return jen.Id("_").Add(e.runtime("None")), nil
+	}
+	return jen.Id(e.names.in).Add(typeCode(h.in)), []jen.Code{jen.Id(e.names.in)}
+}
+
+// invoke makes the entrypoint's handler. Where a function adapts one of the
+// short forms, the type arguments are those of that function.
+func (e *emitter) invoke(h *handler) jen.Code {
+	name := jen.Lit(h.title())
+	if h.shape == shapeRaw {
+		return e.runtime("Raw").Call(name, e.raw(h))
+	}
+	constructor := e.runtime(map[shape]string{shapeUnary: "Unary", shapeStream: "Stream", shapeOpenStream: "OpenStream"}[h.shape])
 	full := h.takesContext && h.in != nil && (h.shape != shapeUnary || h.out != nil && h.returnsError)
-	if full {
-		return fn
+	if full && !e.frozen(h) {
+		return constructor.Types(typeCode(h.in), typeCode(h.out)).Call(name, e.reference(h))
 	}
-	ctx, in := "_", "_"
-	var args []jen.Code
-	if h.takesContext {
-		ctx = e.names.ctx
-		args = append(args, jen.Id(ctx))
-	}
-	if h.in != nil {
-		in = e.names.in
-		args = append(args, jen.Id(in))
-	}
-	call := fn.Call(args...)
+	return constructor.Call(name, e.adapt(h))
+}
+
+// adapt wraps a handler into the full form.
+func (e *emitter) adapt(h *handler) jen.Code {
+	ctx, ctxArgs := e.context(h)
+	in, inArgs := e.input(h)
+	call := e.reference(h).Call(slices.Concat(ctxArgs, inArgs)...)
 	none := e.runtime("None").Values()
-	var results jen.Code
-	var body []jen.Code
 	stream := jen.Qual("iter", "Seq2").Types(e.orNone(h.out), jen.Error())
+
+	results := jen.Params(e.orNone(h.out), jen.Error())
+	body := []jen.Code{jen.Return(call)}
 	switch {
 	case h.shape == shapeStream:
 		results = stream
-		body = []jen.Code{jen.Return(call)}
 	case h.shape == shapeOpenStream:
 		results = jen.Params(stream, jen.Error())
-		body = []jen.Code{jen.Return(call)}
-	default:
-		results = jen.Params(e.orNone(h.out), jen.Error())
-		switch {
-		case h.out != nil && h.returnsError:
-			body = []jen.Code{jen.Return(call)}
-		case h.out != nil:
-			body = []jen.Code{jen.Return(call, jen.Nil())}
-		case h.returnsError:
-			body = []jen.Code{jen.Return(none, call)}
-		default:
-			body = []jen.Code{call, jen.Return(none, jen.Nil())}
-		}
+	case h.out != nil && !h.returnsError:
+		body = []jen.Code{jen.Return(call, jen.Nil())}
+	case h.out == nil && h.returnsError:
+		body = []jen.Code{jen.Return(none, call)}
+	case h.out == nil:
+		body = []jen.Code{call, jen.Return(none, jen.Nil())}
 	}
+	return jen.Func().Params(ctx, in).Add(results).Block(body...)
+}
+
+func (e *emitter) raw(h *handler) jen.Code {
+	if !e.frozen(h) {
+		return e.reference(h)
+	}
+	w, r := e.names.writer, e.names.request
 	return jen.Func().Params(
-		jen.Id(ctx).Qual("context", "Context"),
-		jen.Id(in).Add(e.orNone(h.in)),
-	).Add(results).Block(body...)
+		jen.Id(w).Qual("net/http", "ResponseWriter"),
+		jen.Id(r).Op("*").Qual("net/http", "Request"),
+	).Block(e.reference(h).Call(jen.Id(w), jen.Id(r)))
 }
 
-func (e *emitter) webSocket(h *handler, fn *jen.Statement) jen.Code {
+func (e *emitter) webSocket(h *handler) jen.Code {
 	name := jen.Lit(h.title())
-	if h.shape == shapeRawConn {
-		return e.runtime("RawWebSocket").Call(name, fn)
+	conn := jen.Op("*").Qual(websocketPath, "Conn")
+	constructor := e.runtime("RawWebSocket")
+	if h.shape == shapeConn {
+		types := []jen.Code{typeCode(h.in), typeCode(h.out)}
+		conn = jen.Op("*").Add(e.runtime("Conn")).Types(types...)
+		constructor = e.runtime("WebSocket").Types(types...)
 	}
-	return e.runtime("WebSocket").Types(typeCode(h.in), typeCode(h.out)).Call(name, fn)
+	if !e.frozen(h) {
+		return constructor.Call(name, e.reference(h))
+	}
+	ctx, args := e.context(h)
+	return constructor.Call(name, jen.Func().Params(ctx, jen.Id(e.names.conn).Add(conn)).Error().Block(
+		jen.Return(e.reference(h).Call(append(args, jen.Id(e.names.conn))...)),
+	))
 }
 
-func (e *emitter) ping(h *handler, fn *jen.Statement) jen.Code {
-	if h.takesContext && h.returnsError {
-		return fn
+func (e *emitter) ping(h *handler) jen.Code {
+	if h.takesContext && h.returnsError && !e.frozen(h) {
+		return e.reference(h)
 	}
-	ctx := "_"
-	var args []jen.Code
-	if h.takesContext {
-		ctx = e.names.ctx
-		args = append(args, jen.Id(ctx))
-	}
-	results := []jen.Code{fn.Call(args...)}
+	ctx, args := e.context(h)
+	results := []jen.Code{e.reference(h).Call(args...)}
 	if !h.returnsError {
 		results = append(results, jen.Nil())
 	}
-	return jen.Func().Params(jen.Id(ctx).Qual("context", "Context")).
-		Params(e.runtime("PingStatus"), jen.Error()).
-		Block(jen.Return(results...))
+	return jen.Func().Params(ctx).Params(e.runtime("PingStatus"), jen.Error()).Block(jen.Return(results...))
 }
 
 // launcher emits the function that starts a task.
 func (e *emitter) launcher(h *handler) {
 	e.file.Line()
-	name := e.names.launchers[h]
-	e.lines(fmt.Sprintf("%s starts %s in the background, for the server that %s comes from:\nsee [%s.StartTask].",
-		name, h.title(), e.names.ctx, e.alias(runtimePath)))
+	launcher := e.names.launchers[h]
+	e.lines(fmt.Sprintf("%s runs [%s] in the background, as [%s.StartTask] does.", launcher.name, h.title(), e.alias(runtimePath)))
 	if h.doc != "" {
 		e.lines("\n" + h.doc)
 	}
-	ctx := e.names.ctx
-	params := []jen.Code{jen.Id(ctx).Qual("context", "Context")}
-	fn := e.reference(h, e.names.receiver)
-	var in jen.Code
-	var run jen.Code = fn
-	if h.in != nil {
-		params = append(params, jen.Id(e.names.in).Add(typeCode(h.in)))
-		in = jen.Id(e.names.in)
-	} else {
-		in = e.runtime("None").Values()
-		run = jen.Func().Params(jen.Id(ctx).Qual("context", "Context"), jen.Id("_").Add(e.runtime("None"))).
-			Error().Block(jen.Return(fn.Call(jen.Id(ctx))))
-	}
+	fn := jen.Id(h.fn.Name())
 	decl := e.file.Func()
 	if h.recv != nil {
-		receiver := jen.Id(e.names.receiver)
+		fn = jen.Id(launcher.receiver).Dot(h.fn.Name())
+		receiver := jen.Id(launcher.receiver)
 		if h.recvPointer {
 			receiver.Op("*")
 		}
 		decl.Params(receiver.Id(h.recv.Obj().Name()))
 	}
-	decl.Id(name).Params(params...).Params(jen.Op("*").Add(e.runtime("Task")), jen.Error()).Block(
-		jen.Return(e.runtime("StartTask").Types(e.orNone(h.in)).Call(jen.Id(ctx), jen.Lit(h.title()), in, run)),
+	ctx, args := e.context(h)
+	in, inArgs := e.input(h)
+	params := []jen.Code{ctx}
+	if h.in != nil {
+		params = append(params, in)
+		args = append(args, jen.Lit(h.title()), inArgs[0], fn)
+	} else {
+		run := jen.Func().Params(ctx, in).Error().Block(jen.Return(fn.Call(args...)))
+		args = append(args, jen.Lit(h.title()), e.runtime("None").Values(), run)
+	}
+	decl.Id(launcher.name).Params(params...).Params(jen.Op("*").Add(e.runtime("Task")), jen.Error()).Block(
+		jen.Return(e.runtime("StartTask").Call(args...)),
 	)
 }
 
@@ -248,36 +297,38 @@ func (e *emitter) launcher(h *handler) {
 func (e *emitter) routes() string {
 	type row struct{ route, handler, payload string }
 	var rows []row
+	get := "GET "
 	if h := e.agent.first(entrypoint); h != nil {
-		payload := payloadText(h, h.in, "nothing") + " -> "
+		get = "GET  " // below POST
+		payload := e.payload(h.in, "nothing") + " -> "
 		switch h.shape {
 		case shapeRaw:
 			payload = "raw"
 		case shapeUnary:
-			payload += payloadText(h, h.out, "nothing")
+			payload += e.payload(h.out, "nothing")
 		default:
-			payload += "stream of " + payloadText(h, h.out, "nothing")
+			payload += "stream of " + e.payload(h.out, "nothing")
 		}
 		rows = append(rows, row{"POST /invocations", h.title(), payload})
 	}
 	if h := e.agent.first(websocket); h != nil {
 		payload := "raw"
 		if h.shape == shapeConn {
-			payload = payloadText(h, h.in, "") + " <-> " + payloadText(h, h.out, "")
+			payload = e.payload(h.in, "") + " <-> " + e.payload(h.out, "")
 		}
-		rows = append(rows, row{"GET  /ws", h.title(), payload})
+		rows = append(rows, row{get + "/ws", h.title(), payload})
 	}
 	if h := e.agent.first(ping); h != nil {
-		rows = append(rows, row{"GET  /ping", h.title(), ""})
+		rows = append(rows, row{get + "/ping", h.title(), ""})
 	}
-	widest := 0
+	var routeWidth, handlerWidth int
 	for _, r := range rows {
-		widest = max(widest, len(r.handler))
+		routeWidth, handlerWidth = max(routeWidth, len(r.route)), max(handlerWidth, len(r.handler))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s returns a server for this agent:\n\n", e.names.server)
 	for _, r := range rows {
-		b.WriteString(strings.TrimRight(fmt.Sprintf("\t%-17s  %-*s  %s", r.route, widest, r.handler, r.payload), " ") + "\n")
+		b.WriteString(strings.TrimRight(fmt.Sprintf("\t%-*s  %-*s  %s", routeWidth, r.route, handlerWidth, r.handler, r.payload), " ") + "\n")
 	}
 	if all := e.agent.of(middleware); len(all) > 0 {
 		var titles []string
@@ -289,18 +340,19 @@ func (e *emitter) routes() string {
 	return b.String()
 }
 
-// payloadText names a payload type for a reader, on one line.
-func payloadText(h *handler, t types.Type, none string) string {
+// payload names a payload type for a reader, on one line.
+func (e *emitter) payload(t types.Type, none string) string {
 	if t == nil {
 		return none
 	}
-	text := h.text(t)
+	text := types.TypeString(t, func(p *types.Package) string { return e.alias(p.Path()) })
 	if strings.Contains(text, "{") && text != "struct{}" && text != "interface{}" {
 		return "an unnamed type"
 	}
 	return text
 }
 
+// alias is what the file calls a package, "" for its own.
 func (e *emitter) alias(path string) string {
 	for _, i := range e.names.imports {
 		if i.path == path {

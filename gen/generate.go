@@ -83,7 +83,7 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		switch {
 		case pkg.annotated:
 			annotated = append(annotated, pkg)
-		case pkg.output.ours:
+		case pkg.output.ours && !pkg.outputExcluded:
 			files = append(files, File{Path: pkg.output.path, Previous: pkg.output.content})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/packages"
@@ -23,6 +24,9 @@ type listedPackage struct {
 	// outputBreaksList: the go command must not see the output, for its
 	// package clause would make the package look like another.
 	outputBreaksList bool
+	// outputExcluded: the output is not built under the tags of this run, so
+	// that this run cannot tell whether it is still needed.
+	outputExcluded bool
 }
 
 // list resolves the patterns. Packages that mention no directive cost no more
@@ -93,6 +97,7 @@ func inspect(pkg *packages.Package) (*listedPackage, error) {
 		names[packageClause(source)] = true
 	}
 	if l.output.ours {
+		l.outputExcluded = !slices.Contains(pkg.GoFiles, l.output.path)
 		l.outputBreaksList = !names[packageClause(l.output.content)]
 	}
 	return l, nil

@@ -23,9 +23,15 @@ type names struct {
 	server    string
 	imports   []imported
 	receivers []string // parameters of the constructor, as agent.receivers
-	launchers map[*handler]string
+	launchers map[*handler]launcher
 
-	opts, ctx, in, receiver, writer, request string // locals
+	opts, ctx, in, conn, writer, request string // locals
+}
+
+// launcher is the function that starts a task.
+type launcher struct {
+	name     string
+	receiver string // "" for a function
 }
 
 // imported is a package that the output may refer to.
@@ -54,21 +60,25 @@ func (p *planner) pick(candidates ...string) string {
 	}
 }
 
-// take reports whether the name was free. What is reserved here includes what
-// jennifer would rename.
 func (p *planner) take(name string) bool {
-	if p.taken[name] || jen.IsReservedWord(name) || !token.IsIdentifier(name) {
+	if !p.free(name) {
 		return false
 	}
 	p.taken[name] = true
 	return true
 }
 
+// free reports whether a name can be used. What is reserved here includes what
+// jennifer would rename.
+func (p *planner) free(name string) bool {
+	return token.IsIdentifier(name) && !p.taken[name] && !jen.IsReservedWord(name)
+}
+
 // planNames chooses the names. A generated function whose name is taken is
 // reported: its name is part of the package's surface, and not ours to bend.
 func planNames(pkg *loadedPackage, agent *agent, server string, diagnostics *diagnostics) *names {
 	p := &planner{taken: declaredNames(pkg)}
-	n := &names{launchers: make(map[*handler]string)}
+	n := &names{launchers: make(map[*handler]launcher)}
 	claim := func(name, what, remedy string) {
 		if obj := pkg.types.Scope().Lookup(name); obj != nil {
 			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of %s: %s", name, what, remedy)
@@ -80,31 +90,43 @@ func planNames(pkg *loadedPackage, agent *agent, server string, diagnostics *dia
 		claim(server, "the generated constructor", "rename this one, or generate with -server and another name")
 	}
 	for _, h := range agent.of(task) {
-		launcher := launcherName(h.fn.Name())
-		n.launchers[h] = launcher
+		name := launcherName(h.fn.Name())
+		n.launchers[h] = launcher{name: name}
 		if h.recv == nil {
-			claim(launcher, "the generated launcher of task "+h.title(), "rename one of the two")
-		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, launcher); obj != nil {
-			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of the generated launcher of task %s: rename one of the two", launcher, h.title())
+			claim(name, "the generated launcher of task "+h.title(), "rename one of the two")
+		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
+			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of the generated launcher of task %s: rename one of the two", name, h.title())
 		}
 	}
 
 	n.imports = planImports(pkg, agent, p)
 	n.opts = p.pick("opts", "options")
-	n.ctx = p.pick("ctx", "context")
+	n.ctx = p.pick("ctx", "c")
 	n.in = p.pick("in", "input")
-	n.receiver = p.pick("r", "receiver")
+	n.conn = p.pick("conn", "connection")
 	n.writer = p.pick("w", "writer")
 	n.request = p.pick("req", "request")
 	for _, r := range agent.receivers() {
-		n.receivers = append(n.receivers, p.pick(lowerFirst(r.named.Obj().Name()), lowerFirst(r.named.Obj().Name())+"Handlers"))
+		name := lowerFirst(r.named.Obj().Name())
+		_, size := utf8.DecodeRuneInString(name)
+		n.receivers = append(n.receivers, p.pick(name, name[:size], name+"Handlers"))
+	}
+	fallback := p.pick("r", "receiver")
+	for h, l := range n.launchers {
+		if h.recv != nil {
+			l.receiver = fallback
+			if own := h.fn.Signature().Recv().Name(); p.free(own) && own != "_" {
+				l.receiver = own
+			}
+			n.launchers[h] = l
+		}
 	}
 	return n
 }
 
 // planImports chooses the aliases. The name under which the package's own files
-// import something comes first, so that an alias does not depend on which
-// other packages the handlers need.
+// import a payload's package comes first, so that an alias does not depend on
+// which other packages the handlers need.
 func planImports(pkg *loadedPackage, agent *agent, p *planner) []imported {
 	list := []imported{
 		{path: "context", name: "context"},
@@ -132,11 +154,10 @@ func planImports(pkg *loadedPackage, agent *agent, p *planner) []imported {
 	}
 	slices.SortFunc(list[fixed:], func(a, b imported) int { return strings.Compare(a.path, b.path) })
 	for i := range list {
-		candidates := []string{list[i].name}
-		if i >= fixed {
-			if own := sourceAlias(pkg, list[i].path); own != "" {
-				candidates = []string{own, list[i].name}
-			}
+		own := sourceAlias(pkg, list[i].path)
+		candidates := []string{own, list[i].name} // "" is never free
+		if i < fixed {
+			candidates = []string{list[i].name, own}
 		}
 		list[i].alias = p.pick(append(candidates, parentElement(list[i].path)+list[i].name)...)
 	}
@@ -156,11 +177,11 @@ func sourceAlias(pkg *loadedPackage, path string) string {
 }
 
 // parentElement returns the last but one element of an import path, as letters
-// and digits.
+// and digits, or std where there is none.
 func parentElement(path string) string {
 	elements := strings.Split(path, "/")
 	if len(elements) < 2 {
-		return "pkg"
+		return "std"
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
