@@ -1,4 +1,4 @@
-// Hello answers a prompt with JSON.
+// Hello is the smallest agent: it answers a prompt with JSON.
 package main
 
 import (
@@ -8,17 +8,17 @@ import (
 
 //go:generate go run github.com/agentcore-go/agentcore/cmd/agentcore-gen
 
-// Question is what the agent is asked.
+// Question is what a caller sends.
 type Question struct {
 	Prompt string `json:"prompt"`
 }
 
-// Answer is what it says.
+// Answer is what the caller gets.
 type Answer struct {
 	Text string `json:"text"`
 }
 
-// Hello greets whoever asks.
+// Hello answers a question.
 //
 //agentcore:entrypoint
 func Hello(ctx context.Context, q Question) (Answer, error) {
