@@ -162,7 +162,6 @@ x-originating-ip x-real-ip x-requested-with x-rewrite-url x-served-by x-source-i
 type request struct {
 	server *Server
 	http   *http.Request
-	writer *responseWriter
 
 	requestIDOnce sync.Once
 	requestIDText string
@@ -190,20 +189,23 @@ func serverFrom(ctx context.Context) *Server {
 }
 
 // newRequest returns r with a context that knows of it.
-func newRequest(s *Server, r *http.Request, w *responseWriter) *http.Request {
-	req := &request{server: s, writer: w}
+func newRequest(s *Server, r *http.Request) *http.Request {
+	req := &request{server: s}
 	req.http = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 	return req.http
 }
 
 // renewRequest is newRequest for a request that middleware has replaced: the
 // handler sees what middleware made of it, and the ids stay what they were.
-func renewRequest(r *http.Request) *http.Request {
+func renewRequest(s *Server, r *http.Request) *http.Request {
 	old := requestFrom(r.Context())
+	if old == nil {
+		return newRequest(s, r) // middleware has put another context in place
+	}
 	if old.http == r {
 		return r
 	}
-	renewed := newRequest(old.server, r, old.writer)
+	renewed := newRequest(s, r)
 	req := requestFrom(renewed.Context())
 	if lastValue(r.Header, headerRequestID) == "" {
 		req.requestIDOnce.Do(func() { req.requestIDText = old.requestID() })

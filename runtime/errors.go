@@ -29,7 +29,7 @@ type StatusError struct {
 // [fmt.Errorf], %w wraps an error; its text is then part of the detail.
 func Errorf(status int, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &StatusError{Status: status, Detail: err.Error(), Err: errors.Unwrap(err)}
+	return &StatusError{Status: status, Detail: err.Error(), Err: err}
 }
 
 func (e *StatusError) Error() string {
@@ -54,6 +54,10 @@ func (e *StatusError) status() int {
 	}
 	return e.Status
 }
+
+// WriteError answers a request with an error, as the server does it for the
+// errors of handlers: for raw handlers and middleware.
+func WriteError(w http.ResponseWriter, err error) { fail(w, err) }
 
 // errorBody is the JSON of a failed request.
 type errorBody struct {
@@ -84,6 +88,11 @@ type panicError struct {
 
 func (*panicError) Error() string     { return "internal error" }
 func (*panicError) ErrorType() string { return "panic" }
+
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*panicError](err)
+	return ok
+}
 
 // panicked returns the error for a recovered value: [http.ErrAbortHandler] for
 // itself, since it is net/http's way to cut a connection. It must be called

@@ -16,9 +16,9 @@ type Handlers struct {
 	Invoke InvokeHandler
 	// WebSocket serves GET /ws.
 	WebSocket WebSocketHandler
-	// Ping chooses the status that GET /ping reports. An empty status, an
-	// unknown one, an error, a panic, or no answer within a second leave the
-	// choice to the server.
+	// Ping chooses the status that GET /ping reports. Automatic, an unknown
+	// status, an error, a panic, or no answer within a second leave the choice
+	// to the server.
 	Ping func(context.Context) (PingStatus, error)
 	// Middleware wraps all routes. The first is the outermost.
 	Middleware []func(http.Handler) http.Handler
@@ -126,8 +126,7 @@ type outcome struct {
 // fail answers a handler's error.
 func fail(w http.ResponseWriter, err error) outcome {
 	status, body := statusAndBody(err)
-	writeJSON(w, status, body)
-	return outcome{status: status, err: err}
+	return outcome{status: writeError(w, status, body), err: err}
 }
 
 // answer writes a handler's result.

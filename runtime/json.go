@@ -30,9 +30,20 @@ func putBuffer(buf *bytes.Buffer) {
 type badRequest struct {
 	status int
 	body   errorBody
+	cause  error // of a payload's type; nil if the server found the fault itself
 }
 
-func (e *badRequest) Error() string { return fmt.Sprintf("%v: %s", e.body.Error, e.body.Details) }
+// Error is for logs, so it leaves out what a type's own decoder says: that
+// tends to quote the payload.
+func (e *badRequest) Error() string {
+	details := e.body.Details
+	if e.cause != nil {
+		details = "refused with " + errorType(e.cause)
+	}
+	return fmt.Sprintf("%v: %s", e.body.Error, details)
+}
+
+func (e *badRequest) Unwrap() error { return e.cause }
 
 // readBody reads the whole body of r into buf and returns its text, which is
 // valid as long as buf is. Content-Type is not consulted: whatever the caller
@@ -43,16 +54,16 @@ func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit i
 	}
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, &badRequest{http.StatusRequestEntityTooLarge, errorBody{
+			return nil, &badRequest{status: http.StatusRequestEntityTooLarge, body: errorBody{
 				Error:   "Payload too large",
 				Details: fmt.Sprintf("the limit is %d bytes", limit),
 			}}
 		}
-		return nil, &badRequest{http.StatusBadRequest, errorBody{Error: "Incomplete body", Details: err.Error()}}
+		return nil, &badRequest{status: http.StatusBadRequest, body: errorBody{Error: "Incomplete body", Details: err.Error()}}
 	}
 	body := bytes.TrimPrefix(buf.Bytes(), []byte("\ufeff"))
 	if !utf8.Valid(body) {
-		return nil, &badRequest{http.StatusBadRequest, errorBody{
+		return nil, &badRequest{status: http.StatusBadRequest, body: errorBody{
 			Error:   "Invalid encoding",
 			Details: fmt.Sprintf("byte %d is not valid UTF-8", invalidUTF8At(body)),
 		}}
@@ -101,18 +112,34 @@ func unmarshalNumbers(text []byte, value any) error {
 // payloadError says what is wrong with a payload in terms of its JSON, where
 // encoding/json speaks of Go.
 func payloadError(err error) error {
-	body := errorBody{Error: "Invalid payload", Details: err.Error()}
+	bad := &badRequest{status: http.StatusBadRequest}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		body.Error = "Invalid JSON"
-		body.Details = fmt.Sprintf("%v (byte %d)", syntax, syntax.Offset)
+		bad.body = errorBody{Error: "Invalid JSON", Details: fmt.Sprintf("%v (byte %d)", syntax, syntax.Offset)}
 	} else if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		where := "the payload"
 		if mismatch.Field != "" {
 			where = mismatch.Field
 		}
-		body.Details = fmt.Sprintf("%s: cannot use %s as %v", where, mismatch.Value, mismatch.Type)
+		bad.body = errorBody{Error: "Invalid payload", Details: fmt.Sprintf("%s: cannot use %s as %s", where, mismatch.Value, jsonKind(mismatch.Type))}
+	} else {
+		bad.body = errorBody{Error: "Invalid payload", Details: err.Error()}
+		bad.cause = err
 	}
-	return &badRequest{http.StatusBadRequest, body}
+	return bad
+}
+
+// jsonKind names the JSON that decodes into a type, in the words that
+// encoding/json has for what it finds instead.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Struct, reflect.Map:
+		return "object"
+	}
+	return t.Kind().String() // string, bool, and integers, whose limits matter
 }
 
 func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
@@ -160,14 +187,16 @@ func appendResult(buf *bytes.Buffer, value any) error {
 	if text, ok := textOf(value); ok && appendJSON(buf, text) == nil {
 		return err
 	}
-	note := struct {
+	appendNote(buf, value)
+	return err
+}
+
+// appendNote appends what stands for a value that JSON cannot hold.
+func appendNote(buf *bytes.Buffer, value any) {
+	_ = appendJSON(buf, struct { // of strings, so that it cannot fail
 		Error        string `json:"error"`
 		OriginalType string `json:"original_type"`
-	}{"Serialization failed", fmt.Sprintf("%T", value)}
-	if noteErr := appendJSON(buf, note); noteErr != nil {
-		return noteErr
-	}
-	return err
+	}{"Serialization failed", fmt.Sprintf("%T", value)})
 }
 
 // textOf returns the text of a value that has an obvious one. Others are left
@@ -184,14 +213,16 @@ func textOf(value any) (string, bool) {
 	return "", false
 }
 
-// writeJSON writes an answer that is ours to encode.
-func writeJSON(w http.ResponseWriter, status int, value any) {
+// writeError writes the answer to a failed request and returns its status.
+func writeError(w http.ResponseWriter, status int, body errorBody) int {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if err := appendResult(buf, value); err != nil {
-		status = http.StatusInternalServerError // a StatusError's detail that JSON cannot hold
+	if err := appendJSON(buf, body); err != nil { // a StatusError's detail that JSON cannot hold
+		status = http.StatusInternalServerError
+		appendNote(buf, body.Error)
 	}
 	writeBody(w, status, buf.Bytes())
+	return status
 }
 
 // writeBody writes a JSON body. A failed write means that the caller is gone,

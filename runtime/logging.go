@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,25 +16,59 @@ import (
 )
 
 // LogHandler returns a handler that adds requestId and sessionId to the records
-// that are logged with the context of a request, and passes them on to next.
-func LogHandler(next slog.Handler) slog.Handler { return logHandler{next} }
+// that are logged with the context of a request, outside of all groups, and
+// passes them on to next.
+func LogHandler(next slog.Handler) slog.Handler {
+	if h, ok := next.(logHandler); ok {
+		return h // once is enough
+	}
+	return logHandler{Handler: next}
+}
 
-type logHandler struct{ slog.Handler }
+type logHandler struct {
+	slog.Handler              // with all attributes and groups
+	outer        slog.Handler // without what inner adds; nil if that is nothing
+	inner        []addition   // the first group, and what was added after it
+}
+
+// addition is a WithAttrs or WithGroup that is yet to be applied.
+type addition func(slog.Handler) slog.Handler
 
 func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
-	if req := requestFrom(ctx); req != nil {
-		record = record.Clone()
-		record.AddAttrs(slog.String("requestId", req.requestID()), slog.String("sessionId", req.sessionID()))
+	req := requestFrom(ctx)
+	if req == nil {
+		return h.Handler.Handle(ctx, record)
 	}
-	return h.Handler.Handle(ctx, record)
+	ids := []slog.Attr{slog.String("requestId", req.requestID()), slog.String("sessionId", req.sessionID())}
+	if h.outer == nil {
+		record = record.Clone()
+		record.AddAttrs(ids...)
+		return h.Handler.Handle(ctx, record)
+	}
+	next := h.outer.WithAttrs(ids)
+	for _, add := range h.inner {
+		next = add(next)
+	}
+	return next.Handle(ctx, record)
 }
 
 func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return logHandler{h.Handler.WithAttrs(attrs)}
+	if h.outer == nil {
+		return logHandler{Handler: h.Handler.WithAttrs(attrs)}
+	}
+	return h.with(func(next slog.Handler) slog.Handler { return next.WithAttrs(attrs) })
 }
 
 func (h logHandler) WithGroup(name string) slog.Handler {
-	return logHandler{h.Handler.WithGroup(name)}
+	return h.with(func(next slog.Handler) slog.Handler { return next.WithGroup(name) })
+}
+
+func (h logHandler) with(add addition) slog.Handler {
+	outer := h.outer
+	if outer == nil {
+		outer = h.Handler
+	}
+	return logHandler{add(h.Handler), outer, append(slices.Clip(h.inner), add)}
 }
 
 // untouchedLog is the handler that package log/slog begins with. A program that
@@ -76,8 +111,14 @@ func renameKey(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// errorAttrs describes an error in the keys that the Python SDK uses.
-func errorAttrs(err error) []any {
+// errorAttrs describes an error in the keys that the Python SDK uses. If the
+// error's own methods panic, as those of a nil pointer may, it describes that.
+func errorAttrs(err error) (attrs []any) {
+	defer func() {
+		if value := recover(); value != nil {
+			attrs = errorAttrs(panicked(value))
+		}
+	}()
 	if p, ok := errors.AsType[*panicError](err); ok {
 		return []any{
 			"errorType", "panic",
@@ -95,9 +136,11 @@ func (s *Server) logInvocation(ctx context.Context, out outcome, took time.Durat
 	_, chosen := errors.AsType[*StatusError](out.err)
 	_, refused := out.err.(*badRequest)
 	switch {
+	case isPanic(out.err):
+		log.ErrorContext(ctx, fmt.Sprintf("the invocation failed (%.3fs)", took.Seconds()), errorAttrs(out.err)...)
 	case errors.Is(context.Cause(ctx), http.ErrServerClosed):
 		log.WarnContext(ctx, fmt.Sprintf("the shutdown ended the invocation (%.3fs)", took.Seconds()))
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled): // and not a middleware's deadline
 		log.InfoContext(ctx, fmt.Sprintf("the caller left the invocation (%.3fs)", took.Seconds()))
 	case errors.Is(out.err, http.ErrAbortHandler):
 		log.WarnContext(ctx, fmt.Sprintf("the handler cut the connection (%.3fs)", took.Seconds()))
@@ -121,7 +164,7 @@ func (s *Server) logTask(ctx context.Context, t *Task, took time.Duration) {
 	switch {
 	case t.err == nil:
 		log.InfoContext(ctx, fmt.Sprintf("the task completed (%.3fs)", took.Seconds()))
-	case errors.Is(context.Cause(ctx), http.ErrServerClosed):
+	case errors.Is(context.Cause(ctx), http.ErrServerClosed) && !isPanic(t.err):
 		log.WarnContext(ctx, fmt.Sprintf("the shutdown ended the task (%.3fs)", took.Seconds()), errorAttrs(t.err)...)
 	default:
 		log.ErrorContext(ctx, fmt.Sprintf("the task failed (%.3fs)", took.Seconds()), errorAttrs(t.err)...)
@@ -133,6 +176,8 @@ func (s *Server) logSocket(ctx context.Context, end socketEnd, err error, took t
 	switch end {
 	case socketRefused:
 		log.WarnContext(ctx, "the WebSocket handshake was refused", "reason", err.Error())
+	case socketMisused:
+		log.WarnContext(ctx, fmt.Sprintf("the WebSocket closed (%.3fs)", took.Seconds()), "reason", err.Error())
 	case socketFailed:
 		if err == nil {
 			err = errors.New("the handler returned without accepting the connection")

@@ -13,6 +13,9 @@ import (
 type PingStatus string
 
 const (
+	// Automatic leaves the choice to the server: HealthyBusy while an invocation
+	// or a task is under way, and else Healthy.
+	Automatic PingStatus = ""
 	// Healthy is an idle agent. The platform may reclaim its session after
 	// the idle timeout.
 	Healthy PingStatus = "Healthy"
@@ -85,20 +88,20 @@ func (s *status) set(now PingStatus) {
 
 // read returns the status and since when it has been so.
 func (s *status) read(ctx context.Context) (PingStatus, time.Time) {
-	var answer PingStatus
+	answer := Automatic
 	if s.custom != nil {
 		answer = s.ask(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if answer == "" {
+	if answer == Automatic {
 		answer = s.automatic()
 	}
 	s.set(answer)
 	return s.current, s.since
 }
 
-// ask returns the custom function's answer, or "" when it has none. A function
+// ask returns the custom function's answer, or Automatic when it has none. A function
 // that hangs holds up the pings of one pingTimeout and no later ones, and is
 // not called again before it returns.
 func (s *status) ask(ctx context.Context) PingStatus {
@@ -110,17 +113,22 @@ func (s *status) ask(ctx context.Context) PingStatus {
 	}
 	s.mu.Unlock()
 
-	problem := fmt.Errorf("the ping function has not returned within %v", pingTimeout)
 	select {
 	case <-q.done:
+	case <-q.overdue:
+	}
+	var problem error
+	select {
+	case <-q.done: // an answer counts even if both are closed, as they soon are
 		if q.problem == nil {
 			return q.answer
 		}
 		problem = q.problem
-	case <-q.overdue:
+	default:
+		problem = fmt.Errorf("the ping function has not returned within %v", pingTimeout)
 	}
 	q.reported.Do(func() { s.warn(ctx, problem) })
-	return ""
+	return Automatic
 }
 
 // start runs the custom function, detached from the one ping that happened to
@@ -148,9 +156,9 @@ func (s *status) call(ctx context.Context) (answer PingStatus, err error) {
 	answer, err = s.custom(ctx)
 	switch {
 	case err != nil:
-		return "", err
-	case answer != "" && answer != Healthy && answer != HealthyBusy:
-		return "", fmt.Errorf("the ping function returned %q, want %q or %q", answer, Healthy, HealthyBusy)
+		return Automatic, err
+	case answer != Automatic && answer != Healthy && answer != HealthyBusy:
+		return Automatic, fmt.Errorf("the ping function returned %q, want %q or %q", answer, Healthy, HealthyBusy)
 	}
 	return answer, nil
 }

@@ -74,12 +74,18 @@ func (s *Server) Context(parent context.Context) context.Context {
 // closes WebSockets with 1001, ends the contexts of tasks and waits for them.
 // What has not ended within the grace period is cancelled.
 //
-// It returns nil after a shutdown in which everything ended in time.
+// If the program has not set a default logger of log/slog, the server's becomes
+// it, so that what handlers log with their context carries the request's ids.
+//
+// Run returns nil after a shutdown in which everything ended in time.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 
+	if slog.Default().Handler() == untouchedLog {
+		slog.SetDefault(s.log)
+	}
 	listener, err := net.Listen("tcp", s.opts.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: end the other program, or choose another port with WithAddr or the environment variable PORT", err)
@@ -105,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	s.log.Info("serving on http://" + listener.Addr().String())
+	s.log.Info("serving on " + baseURL(listener.Addr()))
 
 	select {
 	case err := <-failed:
@@ -113,6 +119,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 		return s.shutdown(ctx, server, cancelRequests)
 	}
+}
+
+// baseURL returns a URL that reaches a listener from this machine.
+func baseURL(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d (all interfaces)", tcp.Port)
+	}
+	return "http://" + addr.String()
 }
 
 // shutdown ends the server in order, first by waiting, then by force.
@@ -153,7 +167,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // ServeHTTP serves the agent's routes: POST /invocations, GET /ws and GET /ping.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writer := &responseWriter{ResponseWriter: w}
-	r = newRequest(s, r, writer)
+	r = newRequest(s, r)
 	defer func() {
 		value := recover()
 		if value == nil {
@@ -172,8 +186,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.root.ServeHTTP(writer, r)
 }
 
-func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	r = renewRequest(r)
+func (s *Server) route(outer http.ResponseWriter, r *http.Request) {
+	w, ok := outer.(*responseWriter)
+	if !ok { // but a middleware's
+		w = &responseWriter{ResponseWriter: outer}
+	}
+	r = renewRequest(s, r)
+	if r.Method == http.MethodGet && websocket.IsWebSocketUpgrade(r) {
+		if r.URL.Path == "/ws" && s.handlers.WebSocket.serve != nil {
+			s.webSocket(w, r)
+			return
+		}
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
 	switch r.URL.Path {
 	case "/invocations":
 		if allow(w, r, http.MethodPost) {
@@ -192,15 +219,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", location)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
-		switch {
-		case !websocket.IsWebSocketUpgrade(r):
-			plainError(w, http.StatusNotFound)
-		case r.URL.Path == "/ws" && r.Method == http.MethodGet && s.handlers.WebSocket.serve != nil:
-			s.webSocket(w, r)
-		default:
-			w.Header().Set("Connection", "close")
-			w.WriteHeader(http.StatusForbidden)
-		}
+		plainError(w, http.StatusNotFound)
 	}
 }
 
@@ -222,7 +241,7 @@ func plainError(w http.ResponseWriter, status int) {
 	_, _ = w.Write([]byte(http.StatusText(status)))
 }
 
-func (s *Server) invoke(w http.ResponseWriter, r *http.Request) {
+func (s *Server) invoke(w *responseWriter, r *http.Request) {
 	s.status.begin()
 	defer s.status.end()
 	start := time.Now()
@@ -235,16 +254,15 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request) {
 }
 
 // handle answers an invocation, whatever its handler does.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) (out outcome) {
-	writer := requestFrom(r.Context()).writer
+func (s *Server) handle(w *responseWriter, r *http.Request) (out outcome) {
 	defer func() {
 		value := recover()
 		if value == nil {
 			return
 		}
 		err := panicked(value)
-		if writer.begun || err == http.ErrAbortHandler {
-			out = outcome{status: writer.status, err: err, cut: true}
+		if w.begun || err == http.ErrAbortHandler {
+			out = outcome{status: w.status, err: err, cut: true}
 			return
 		}
 		out = fail(w, err)
@@ -252,7 +270,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) (out outcome) {
 
 	if raw := s.handlers.Invoke.raw; raw != nil {
 		raw(w, r)
-		return outcome{status: writer.status}
+		if !w.begun {
+			return outcome{status: http.StatusOK} // which net/http sends
+		}
+		return outcome{status: w.status}
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -24,6 +25,8 @@ const (
 	// connection is read ahead, so that pings are answered and a client that
 	// goes away is noticed.
 	watchDelay = time.Second
+	// goingAway is the reason to close at a shutdown.
+	goingAway = "the server is shutting down"
 	// maxCloseReason is what fits into a close frame beside the code.
 	maxCloseReason = 123
 )
@@ -53,6 +56,7 @@ type socket struct {
 	acceptOnce sync.Once
 	acceptErr  error
 	conn       *websocket.Conn // nil unless accepted
+	unbind     func() bool     // undoes that the end of r's context stops reads and writes
 
 	receiving sync.Mutex    // held by the one that reads
 	ahead     chan received // where a message read ahead is, or will be; nil when there is none
@@ -104,6 +108,7 @@ const (
 	socketRefused                  // before it was accepted
 	socketLeft                     // by the client
 	socketStopped                  // by the shutdown
+	socketMisused                  // by the client, with a message that the handler did not take
 	socketFailed                   // by the handler
 )
 
@@ -114,23 +119,28 @@ func (s *socket) finish(err error) socketEnd {
 		return s.refuse(err)
 	}
 	defer s.conn.Close()
+	s.unbind()
 	if s.watch != nil {
 		s.watch.Stop()
 	}
 	cause := context.Cause(s.ctx)
 	s.cancel(nil) // for goroutines that the handler left behind
 
-	if s.leftByClient(cause, err) {
-		return socketLeft
-	}
 	end, code, reason := socketServed, websocket.CloseNormalClosure, ""
 	if own, ok := errors.AsType[*CloseError](err); ok {
 		code, reason = own.Code, own.Reason
+	} else if bad, ok := errors.AsType[*MessageError](err); ok {
+		end, code, reason = socketMisused, websocket.CloseInternalServerErr, bad.Error()
 	} else if err != nil {
 		end, code = socketFailed, websocket.CloseInternalServerErr
 	}
-	if errors.Is(cause, http.ErrServerClosed) {
-		end = socketStopped // and leave has said goodbye
+	if s.leftByClient(cause, err) {
+		end = socketLeft
+	} else if errors.Is(cause, http.ErrServerClosed) {
+		code, reason = websocket.CloseGoingAway, goingAway // if leave has not said it yet
+		if !isPanic(err) {
+			end = socketStopped
+		}
 	}
 	if err := s.sayGoodbye(code, reason); err == nil || errors.Is(err, websocket.ErrCloseSent) {
 		s.awaitGoodbye()
@@ -162,13 +172,17 @@ func (s *socket) refuse(err error) socketEnd {
 		fail(s.w, errors.New("the WebSocket handler returned without accepting the connection"))
 		return socketFailed
 	}
+	end := socketRefused
+	if isPanic(err) {
+		end = socketFailed
+	}
 	if errors.Is(context.Cause(s.ctx), http.ErrServerClosed) {
-		err = Errorf(http.StatusServiceUnavailable, "the server is shutting down")
+		err = Errorf(http.StatusServiceUnavailable, goingAway)
 	} else if _, chosen := errors.AsType[*StatusError](err); !chosen {
 		err = &StatusError{Status: http.StatusForbidden, Err: err}
 	}
 	fail(s.w, err)
-	return socketRefused
+	return end
 }
 
 // accept upgrades the connection, once.
@@ -181,6 +195,12 @@ func (s *socket) accept() error {
 		}
 		conn.SetReadLimit(s.server.opts.maxMessage)
 		s.conn = conn
+		s.unbind = context.AfterFunc(s.r.Context(), func() {
+			if !errors.Is(context.Cause(s.r.Context()), http.ErrServerClosed) { // then leave is at work
+				s.stopReading()
+				s.stopSending()
+			}
+		})
 		if !s.raw {
 			s.watch = time.AfterFunc(watchDelay, s.readOn)
 		}
@@ -189,9 +209,9 @@ func (s *socket) accept() error {
 }
 
 // receive returns the next message. With the handler's own context, whose end
-// ends the connection too, it reads in the calling goroutine. With another
-// context it reads ahead, so that an end of that context leaves the message
-// for the next call.
+// ends reading too, it reads in the calling goroutine. With another context it
+// reads ahead, so that an end of that context leaves the message for the next
+// call.
 func (s *socket) receive(ctx context.Context) (int, []byte, error) {
 	if err := s.accept(); err != nil {
 		return 0, nil, err
@@ -293,14 +313,18 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	deadline := time.Now().Add(sendTimeout)
-	if own, ok := ctx.Deadline(); ok && own.Before(deadline) {
-		deadline = own
-	}
-	_ = s.conn.SetWriteDeadline(deadline)
+	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	if ctx.Done() != nil && ctx.Done() != s.ctx.Done() {
-		stop := context.AfterFunc(ctx, s.stopSending)
-		defer stop()
+		stopped := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			defer close(stopped)
+			s.stopSending()
+		})
+		defer func() {
+			if !stop() {
+				<-stopped // lest it stop the next one
+			}
+		}()
 	}
 	err := s.conn.WriteMessage(kind, data)
 	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
@@ -318,8 +342,14 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 // stopSending makes a write under way fail.
 func (s *socket) stopSending() { _ = s.conn.NetConn().SetWriteDeadline(time.Unix(1, 0)) }
 
+// stopReading makes a read under way fail, and all later ones.
+func (s *socket) stopReading() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+
 // sayGoodbye sends a close frame.
 func (s *socket) sayGoodbye(code int, reason string) error {
+	if !sendable(code) {
+		code = websocket.CloseInternalServerErr
+	}
 	for len(reason) > maxCloseReason {
 		_, size := utf8.DecodeLastRuneInString(reason)
 		reason = reason[:len(reason)-size]
@@ -328,22 +358,41 @@ func (s *socket) sayGoodbye(code int, reason string) error {
 	return s.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeTimeout))
 }
 
-// awaitGoodbye reads until the client's close frame. To close the connection
-// before it has come could cost the client what was sent last.
+// sendable reports whether a close frame may carry the code. 1005 stands for a
+// frame without one.
+func sendable(code int) bool {
+	switch code {
+	case 1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013:
+		return true
+	}
+	return 3000 <= code && code <= 4999
+}
+
+// awaitGoodbye reads until the client's close frame, or its end where frames
+// cannot be read any more. To close a connection on which something is unread
+// could cost the client what was sent last.
 func (s *socket) awaitGoodbye() {
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
 	if s.ahead != nil {
-		if got := <-s.ahead; got.err != nil {
-			return
-		}
+		<-s.ahead
 	}
 	for {
-		if _, _, err := s.conn.NextReader(); err != nil {
+		_, _, err := s.conn.NextReader()
+		if err == nil {
+			continue
+		}
+		if _, closed := errors.AsType[*websocket.CloseError](err); closed {
 			return
 		}
+		break
 	}
+	conn := s.conn.NetConn()
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, conn)
 }
 
 // leave ends the connection for the shutdown. The handler's next Receive or
@@ -355,7 +404,7 @@ func (s *socket) leave() {
 		return
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
-	if s.sayGoodbye(websocket.CloseGoingAway, "the server is shutting down") != nil {
+	if s.sayGoodbye(websocket.CloseGoingAway, goingAway) != nil {
 		s.stopSending()
 	}
 }

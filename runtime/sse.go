@@ -39,9 +39,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.C
 		defer close(aborted)
 		events.abort(context.Cause(r.Context()))
 	})
-	defer func() {
+	defer func() { // w must not be used after the return, however that comes about
+		_ = events.close()
 		if !stop() {
-			<-aborted // w must not be used after the return
+			<-aborted
 		}
 	}()
 
@@ -56,33 +57,39 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.C
 		return events.send(buf.Bytes())
 	}
 
-	failure := runSequence(values, send)
+	last, failure := runSequence(values, send)
 	cut := errors.Is(failure, http.ErrAbortHandler)
 	if failure != nil && !cut && r.Context().Err() == nil {
-		send(streamError{failure.Error(), errorType(failure), "An error occurred during streaming"})
+		send(last)
 	}
-	if err := events.close(); err != nil && failure == nil {
-		failure = err
+	if err := events.close(); err != nil && !isPanic(failure) {
+		failure = err // and what the sequence made of it does not matter
 	}
 	return outcome{status: http.StatusOK, err: failure, streaming: true, cut: cut}
 }
 
 // runSequence sends the values of a sequence until it ends, fails, panics, or
-// nobody takes them any more.
-func runSequence(values func(yield func(any, error) bool), send func(any) bool) (failure error) {
+// nobody takes them any more. It returns the event for a failure, too.
+func runSequence(values func(yield func(any, error) bool), send func(any) bool) (last streamError, failure error) {
 	defer func() {
 		if value := recover(); value != nil {
 			failure = panicked(value)
+			last = newStreamError(failure)
 		}
 	}()
 	values(func(value any, err error) bool {
 		if err != nil {
+			last = newStreamError(err) // here, for an error's own methods may panic
 			failure = err
 			return false
 		}
 		return send(value)
 	})
-	return failure
+	return last, failure
+}
+
+func newStreamError(err error) streamError {
+	return streamError{err.Error(), errorType(err), "An error occurred during streaming"}
 }
 
 // events writes events from a goroutine of its own. What comes while a write

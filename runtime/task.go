@@ -49,8 +49,8 @@ var ErrNoServer = errors.New("the context does not come from a runtime.Server: p
 // values of ctx and not its end: it ends when the server shuts down, and the
 // server then waits for the task within the grace period. An error is logged.
 //
-// It returns [ErrNoServer], or [http.ErrServerClosed] when the server is
-// shutting down; the task is then not started.
+// It fails with [ErrNoServer], or with [http.ErrServerClosed] in a [StatusError]
+// of 503 when the server is shutting down; the task is then not started.
 func StartTask[In any](ctx context.Context, name string, in In, handle func(context.Context, In) error) (*Task, error) {
 	s := serverFrom(ctx)
 	if s == nil {
@@ -60,7 +60,11 @@ func StartTask[In any](ctx context.Context, name string, in In, handle func(cont
 	task := &Task{id: uuid.NewString(), name: name, cancel: cancel, done: make(chan struct{})}
 	if !s.tasks.add(task) {
 		cancel(nil)
-		return nil, fmt.Errorf("start task %s: %w", name, http.ErrServerClosed)
+		return nil, &StatusError{
+			Status: http.StatusServiceUnavailable,
+			Detail: "the server is shutting down",
+			Err:    fmt.Errorf("start task %s: %w", name, http.ErrServerClosed),
+		}
 	}
 	s.status.begin()
 	go func() {
@@ -69,8 +73,8 @@ func StartTask[In any](ctx context.Context, name string, in In, handle func(cont
 		s.logTask(taskCtx, task, time.Since(start))
 		cancel(nil)
 		s.status.end()
-		s.tasks.remove(task)
 		close(task.done)
+		s.tasks.remove(task) // last, for it lets Shutdown return
 	}()
 	return task, nil
 }

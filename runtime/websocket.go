@@ -53,7 +53,8 @@ func RawWebSocket(name string, handle func(context.Context, *websocket.Conn) err
 // one, and every other type as JSON in a text message.
 //
 // One goroutine may receive while any number send. A Conn is closed when its
-// handler returns; it must not be used after that.
+// handler returns; it must not be used after that. A panic in a goroutine that
+// the handler has started is not recovered: it ends the process.
 type Conn[In, Out any] struct {
 	socket *socket
 	decode func(kind int, data []byte) (In, error)
@@ -64,6 +65,7 @@ type Conn[In, Out any] struct {
 // that the client sent; a handler returns one to choose what it sends.
 type CloseError struct {
 	// Code is a close code of RFC 6455, or 4000 to 4999 for the agent's own.
+	// What must not be sent, 1006 for one, is sent as 1011.
 	Code int
 	// Reason has at most 123 bytes; the rest is cut off.
 	Reason string
@@ -86,6 +88,18 @@ func (e *CloseError) Is(target error) bool {
 	return false
 }
 
+// MessageError is the error of [Conn.Receive] for a message that does not decode.
+// The connection is still good. A handler that returns one closes it with 1011
+// and the error's text for a reason.
+type MessageError struct {
+	// Err is what is wrong with the message.
+	Err error
+}
+
+func (e *MessageError) Error() string { return "unexpected message: " + e.Err.Error() }
+
+func (e *MessageError) Unwrap() error { return e.Err }
+
 // Accept accepts the connection, if that has not happened yet.
 func (c *Conn[In, Out]) Accept() error { return c.socket.accept() }
 
@@ -93,8 +107,8 @@ func (c *Conn[In, Out]) Accept() error { return c.socket.accept() }
 // client goes away, or ctx ends, which does the connection no harm.
 //
 // When the client has closed the connection or gone away, the error is a
-// [*CloseError]; errors.Is(err, io.EOF) tells a regular end. After a message
-// that does not decode into an In the connection is still good.
+// [*CloseError]; errors.Is(err, io.EOF) tells a regular end. When the message
+// does not decode into an In, it is a [*MessageError].
 func (c *Conn[In, Out]) Receive(ctx context.Context) (In, error) {
 	kind, data, err := c.socket.receive(ctx)
 	if err != nil {
@@ -104,13 +118,21 @@ func (c *Conn[In, Out]) Receive(ctx context.Context) (In, error) {
 	return c.decode(kind, data)
 }
 
-// Messages returns the client's messages in turn. The sequence ends when the
-// conversation does, and else with the error of [Conn.Receive].
+// Messages returns the client's messages in turn. It ends when the conversation
+// has had a regular end, and else with the error of [Conn.Receive]. After a
+// [*MessageError] a loop may go on.
 func (c *Conn[In, Out]) Messages(ctx context.Context) iter.Seq2[In, error] {
 	return func(yield func(In, error) bool) {
 		for {
-			message, err := c.Receive(ctx)
-			if errors.Is(err, io.EOF) || !yield(message, err) || err != nil {
+			kind, data, err := c.socket.receive(ctx)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					var none In
+					yield(none, err)
+				}
+				return
+			}
+			if !yield(c.decode(kind, data)) {
 				return
 			}
 		}
@@ -118,8 +140,11 @@ func (c *Conn[In, Out]) Messages(ctx context.Context) iter.Seq2[In, error] {
 }
 
 // Send sends a message. It returns when the message is handed to the operating
-// system, not when the client has it. A client that does not read makes it
-// fail after 30 seconds, or when ctx ends; the connection is then lost.
+// system, not when the client has it.
+//
+// A message cannot be taken back half sent. When a client does not read for 30
+// seconds, or ctx ends meanwhile, Send fails and the connection is lost: to
+// break off an answer, end the context of what makes it, and not that of Send.
 func (c *Conn[In, Out]) Send(ctx context.Context, message Out) error {
 	kind, data, err := c.encode(message)
 	if err != nil {
@@ -144,7 +169,7 @@ func messageDecoder[In any]() func(int, []byte) (In, error) {
 	case string:
 		return func(kind int, data []byte) (In, error) {
 			if kind == websocket.BinaryMessage && !utf8.Valid(data) {
-				return zero, errors.New("received a binary message that is not text")
+				return zero, &MessageError{errors.New("binary data that is not text")}
 			}
 			return any(string(data)).(In), nil
 		}
@@ -155,7 +180,7 @@ func messageDecoder[In any]() func(int, []byte) (In, error) {
 	return func(_ int, data []byte) (In, error) {
 		value, err := decode(data)
 		if err != nil {
-			return zero, fmt.Errorf("received a message that is not as expected: %w", err)
+			return zero, &MessageError{err}
 		}
 		return value, nil
 	}

@@ -181,7 +181,7 @@ func (r *Researcher) Ping() runtime.PingStatus {
 			return runtime.HealthyBusy
 		}
 	}
-	return "" // as the server sees fit
+	return runtime.Automatic
 }
 
 // forget drops the reports that have been kept for long enough. The caller
