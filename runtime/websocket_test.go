@@ -481,6 +481,27 @@ func TestWebSocketThroughMiddleware(t *testing.T) {
 	}
 }
 
+// The handshake tells the client its session, and what middleware has to say.
+func TestWebSocketHandshakeHeaders(t *testing.T) {
+	a := serve(t, runtime.Handlers{
+		WebSocket: talk(echoTexts),
+		Middleware: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Stamp", "here")
+				next.ServeHTTP(w, r)
+			})
+		}},
+	})
+	conn, answer, err := a.dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(a.url, "http")+"/ws", header(sessionHeader, "s-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if session, stamp := answer.Header.Get(sessionHeader), answer.Header.Get("X-Stamp"); session != "s-1" || stamp != "here" {
+		t.Errorf("the session id is %q and the stamp %q", session, stamp)
+	}
+}
+
 // A client that is gone ends the context even if nobody receives.
 func TestWebSocketClientVanishesUnreceived(t *testing.T) {
 	for name, end := range map[string]func(*websocket.Conn) error{
