@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"iter"
 )
 
 // agent is the handlers of one package. It is all that the emitter sees.
@@ -132,6 +133,47 @@ func isType(t types.Type, pointer bool, path, name string) (args *types.TypeList
 		return nil, false
 	}
 	return named.TypeArgs(), true
+}
+
+// parts yields the types that are written in a type: elements, fields and the
+// like, and the type arguments of one that has a name.
+func parts(t types.Type) iter.Seq[types.Type] {
+	return func(yield func(types.Type) bool) {
+		each := func(list iter.Seq[types.Type]) bool {
+			for t := range list {
+				if !yield(t) {
+					return false
+				}
+			}
+			return true
+		}
+		switch t := t.(type) {
+		case *types.Named:
+			each(t.TypeArgs().Types())
+		case *types.Alias:
+			each(t.TypeArgs().Types())
+		case *types.Map:
+			_ = yield(t.Key()) && yield(t.Elem())
+		case interface{ Elem() types.Type }: // pointers, slices, arrays and channels
+			yield(t.Elem())
+		case *types.Struct:
+			each(typesOf(t.Fields()))
+		case *types.Signature:
+			_ = each(typesOf(t.Params().Variables())) && each(typesOf(t.Results().Variables()))
+		case *types.Interface:
+			_ = each(typesOf(t.ExplicitMethods())) && each(t.EmbeddedTypes())
+		}
+	}
+}
+
+func typesOf[T types.Object](objects iter.Seq[T]) iter.Seq[types.Type] {
+	return func(yield func(types.Type) bool) {
+		for obj := range objects {
+			if !yield(obj.Type()) {
+				return
+			}
+		}
+	}
 }
 
 func is(t types.Type, pointer bool, path, name string) bool {

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"cmp"
+	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -10,24 +11,24 @@ import (
 )
 
 // analyze turns directives into an agent. What does not fit is reported; the
-// agent is then incomplete.
-func analyze(pkg *loadedPackage, directives []directive, diagnostics *diagnostics) *agent {
+// agent is then incomplete. A package is misread when some of its directives
+// are not among these.
+func analyze(pkg *loadedPackage, directives []directive, misread bool, diagnostics *diagnostics) *agent {
 	a := &analyzer{pkg: pkg, diagnostics: diagnostics}
 	agent := &agent{pkg: pkg.types, name: pkg.name}
-	seen := make(map[*ast.FuncDecl]directive)
+	directives = slices.DeleteFunc(directives, a.twice())
 	for _, d := range directives {
-		if first, twice := seen[d.fn]; twice {
-			a.report(d.pos, "func %s has a directive already: delete one of the two", d.fn.Name.Name).
-				relate(pkg.position(first.pos), "the first is //%s%s", directivePrefix, first.kind)
-			continue
-		}
-		seen[d.fn] = d
 		if h := a.handler(d); h != nil {
 			agent.handlers = append(agent.handlers, h)
 		}
 	}
+	// Of what is missing or too much, directives tell more than handlers, which
+	// are only those that fit.
 	for _, k := range []kind{entrypoint, websocket, ping} {
-		a.onlyOne(agent.of(k))
+		a.onlyOne(k, directives)
+	}
+	if !misread {
+		a.nothingToWrap(directives)
 	}
 	a.orderMiddleware(agent)
 	agent.constraint = a.constraint(agent)
@@ -43,13 +44,63 @@ func (a *analyzer) report(pos token.Pos, format string, args ...any) *Diagnostic
 	return a.diagnostics.add(a.pkg.position(pos), format, args...)
 }
 
-// onlyOne reports every handler of a kind after the first.
-func (a *analyzer) onlyOne(handlers []*handler) {
-	for i, h := range handlers {
-		if i > 0 {
-			a.report(h.decl.Name.Pos(), "a package has at most one %s: remove this directive, or move func %s to a package of its own", h.kind, h.fn.Name()).
-				relate(handlers[0].pos, "the first is func %s", handlers[0].fn.Name())
+// twice returns a predicate for directives on a function that has one already,
+// and on a function whose name another has already. It reports them.
+func (a *analyzer) twice() func(directive) bool {
+	seen := make(map[*ast.FuncDecl]directive)
+	return func(d directive) bool {
+		if first, again := seen[d.fn]; again {
+			a.report(d.pos, "func %s has a directive already: delete one of the two", d.fn.Name.Name).
+				relate(a.pkg.position(first.pos), "the first is //%s%s", directivePrefix, first.kind)
+			return true
 		}
+		seen[d.fn] = d
+		name := d.fn.Name.Name
+		if d.fn.Recv != nil || name == "init" || name == "_" || a.pkg.info.Defs[d.fn.Name] != nil {
+			return false
+		}
+		a.redeclared(d.fn, a.pkg.types.Scope().Lookup(name))
+		return true
+	}
+}
+
+func (a *analyzer) redeclared(fn *ast.FuncDecl, other types.Object) {
+	problem := a.report(fn.Name.Pos(), "%s is declared twice: rename one of the two", fn.Name.Name)
+	if other != nil {
+		problem.relate(a.pkg.position(other.Pos()), "the other one is here")
+	}
+}
+
+// onlyOne reports every function with a directive of a kind after the first.
+func (a *analyzer) onlyOne(k kind, directives []directive) {
+	var first *ast.FuncDecl
+	for _, d := range directives {
+		switch {
+		case d.kind != k:
+		case first == nil:
+			first = d.fn
+		default:
+			a.report(d.fn.Name.Pos(), "a package has at most one %s: remove this directive, or move func %s to a package of its own", k, d.fn.Name.Name).
+				relate(a.pkg.position(first.Name.Pos()), "the first is func %s", first.Name.Name)
+		}
+	}
+}
+
+// nothingToWrap reports middleware in a package that serves nothing.
+func (a *analyzer) nothingToWrap(directives []directive) {
+	first := -1
+	for i, d := range directives {
+		switch d.kind {
+		case entrypoint, websocket, ping:
+			return
+		case middleware:
+			if first < 0 {
+				first = i
+			}
+		}
+	}
+	if first >= 0 {
+		a.report(directives[first].fn.Name.Pos(), "middleware needs something to wrap: annotate an entrypoint, a websocket or a ping in this package, or remove the directive")
 	}
 }
 
@@ -57,16 +108,17 @@ func (a *analyzer) onlyOne(handlers []*handler) {
 // Files have no order among each other that their author can see.
 func (a *analyzer) orderMiddleware(agent *agent) {
 	all := agent.of(middleware)
-	if len(all) > 0 && !agent.serves() {
-		a.report(all[0].decl.Name.Pos(), "middleware needs something to wrap: annotate an entrypoint, a websocket or a ping in this package, or remove the directive")
-	}
 	for i, h := range all {
-		for _, other := range all[:i] {
-			if other.order == h.order && other.file != h.file {
-				a.report(h.decl.Name.Pos(), "nothing says which of two middlewares in different files comes first: add order=N to both directives, the outermost with the smallest N").
-					relate(other.pos, "the other is func %s", other.fn.Name())
-			}
+		j := slices.IndexFunc(all[:i], func(other *handler) bool { return other.order == h.order && other.file != h.file })
+		if j < 0 {
+			continue
 		}
+		remedy := "add order=N to both directives, the outermost with the smallest N"
+		if h.order != 0 {
+			remedy = fmt.Sprintf("both have order=%d, so give one another number, the outermost the smallest", h.order)
+		}
+		a.report(h.decl.Name.Pos(), "nothing says which of two middlewares in different files comes first: %s", remedy).
+			relate(all[j].pos, "the other is func %s", all[j].fn.Name())
 	}
 	slices.SortStableFunc(agent.handlers, func(x, y *handler) int {
 		if x.kind != middleware || y.kind != middleware {
@@ -76,7 +128,8 @@ func (a *analyzer) orderMiddleware(agent *agent) {
 	})
 }
 
-// constraint returns the build constraint that all handlers share.
+// constraint returns the build constraint that all handlers share. Those in
+// files that are not built now must share it as well.
 func (a *analyzer) constraint(agent *agent) string {
 	if len(agent.handlers) == 0 {
 		return ""
@@ -89,10 +142,20 @@ func (a *analyzer) constraint(agent *agent) string {
 	}
 	first := agent.handlers[0]
 	shared := buildConstraint(first.pos.Filename, first.file)
-	for _, h := range agent.handlers[1:] {
-		if own := buildConstraint(h.pos.Filename, h.file); own != shared {
-			a.report(h.decl.Name.Pos(), "the handlers of a package are built together, and func %s is under %s: put all of them under the same one", h.fn.Name(), say(own)).
+	compare := func(fn *ast.FuncDecl, own string) {
+		if own != shared {
+			a.report(fn.Name.Pos(), "the handlers of a package are built together, and func %s is under %s: put all of them under the same one", fn.Name.Name, say(own)).
 				relate(first.pos, "func %s is under %s", first.fn.Name(), say(shared))
+		}
+	}
+	for _, h := range agent.handlers[1:] {
+		compare(h.decl, buildConstraint(h.pos.Filename, h.file))
+	}
+	for _, d := range unbuiltDirectives(a.pkg) {
+		path := a.pkg.position(d.file.Package).Filename
+		own := buildConstraint(path, d.file)
+		if !strings.HasSuffix(path, "_test.go") && d.file.Name.Name == a.pkg.name && own != "ignore" {
+			compare(d.fn, own)
 		}
 	}
 	return shared
@@ -100,14 +163,15 @@ func (a *analyzer) constraint(agent *agent) string {
 
 // handler makes a handler of a directive, or reports why it cannot be one.
 func (a *analyzer) handler(d directive) *handler {
-	fn, ok := a.pkg.info.Defs[d.fn.Name].(*types.Func)
 	name := d.fn.Name.Name
-	switch {
-	case name == "_" || d.fn.Recv == nil && (name == "init" || name == "main" && a.pkg.name == "main"):
-		a.report(d.fn.Name.Pos(), "func %s cannot be called by name: annotate a function that can", name)
+	if name == "_" || d.fn.Recv == nil && (name == "init" || name == "main" && a.pkg.name == "main") {
+		a.report(d.fn.Name.Pos(), "func %s cannot be a handler, for generated code cannot call it: annotate a function of another name", name)
 		return nil
-	case !ok:
-		return nil // declared twice, which the compiler reports
+	}
+	fn, ok := a.pkg.info.Defs[d.fn.Name].(*types.Func)
+	if !ok {
+		a.redeclared(d.fn, nil)
+		return nil
 	}
 	h := &handler{
 		kind: d.kind, fn: fn, decl: d.fn, file: d.file, order: d.order,
@@ -119,180 +183,100 @@ func (a *analyzer) handler(d directive) *handler {
 		a.report(d.fn.Name.Pos(), "a handler cannot have type parameters, for nothing says what they stand for: annotate a function that calls %s with types", name)
 		return nil
 	}
-	if recv := signature.Recv(); recv != nil && !a.receiver(h, recv.Type()) {
+	if d.fn.Recv != nil && !a.receiver(h, signature.Recv()) {
 		return nil
 	}
 	if a.invalid(h) {
 		return nil
 	}
 	if problem := h.fit(signature); problem != "" {
-		a.report(d.fn.Name.Pos(), "func %s is no %s: %s", name, d.kind, problem)
+		a.report(d.fn.Name.Pos(), "func %s is no %s: %s%s", name, d.kind, problem, h.namesakes(signature))
 		return nil
+	}
+	for _, t := range []types.Type{h.in, h.out} {
+		if problem := a.unwritable(t); problem != "" {
+			a.report(d.fn.Name.Pos(), "the generated file cannot write the type %s: %s", h.text(t), problem)
+			return nil
+		}
 	}
 	return h
 }
 
 // receiver notes the receiver of a method.
-func (a *analyzer) receiver(h *handler, t types.Type) bool {
+func (a *analyzer) receiver(h *handler, recv *types.Var) bool {
+	if errs := errorsInside(a.pkg.graph, h.decl.Recv); len(errs) > 0 || recv == nil {
+		a.needs(h, errs)
+		return false
+	}
+	t := recv.Type()
 	if p, ok := types.Unalias(t).(*types.Pointer); ok {
 		t, h.recvPointer = p.Elem(), true
 	}
 	named, ok := types.Unalias(t).(*types.Named)
 	if !ok {
-		return false // which the compiler reports
+		a.needs(h, nil)
+		return false
 	}
 	if named.TypeParams().Len() > 0 {
 		a.report(h.decl.Name.Pos(), "a handler cannot be a method of a generic type, for nothing says what %s's type parameters stand for: annotate a method of a type that embeds an instance of it", named.Obj().Name())
+		return false
+	}
+	if own, _, _ := types.LookupFieldOrMethod(named, true, a.pkg.types, h.fn.Name()); own != h.fn {
+		a.redeclared(h.decl, own)
 		return false
 	}
 	h.recv = named
 	return true
 }
 
-// invalid reports the type errors that keep the signature of a handler from
-// having types, if there are any.
-func (a *analyzer) invalid(h *handler) bool {
-	search := &invalidSearch{pkg: a.pkg, seen: make(map[types.Type]bool)}
-	signature := h.fn.Signature()
-	found := false
-	for _, tuple := range []*types.Tuple{signature.Params(), signature.Results()} {
-		for v := range tuple.Variables() {
-			search.visit(v.Type(), h.decl.Type)
-		}
-	}
-	for _, node := range search.found {
-		found = true
-		for _, err := range a.errorsIn(node) {
-			a.report(err.Pos, "%s: correct it, then generate again", strings.ReplaceAll(err.Msg, "\n\t", " ")).
-				relate(h.pos, "it is needed by the %s %s", h.kind, h.title())
-		}
-	}
-	return found
-}
-
-// errorsIn returns the type errors that make a type in a node invalid.
-func (a *analyzer) errorsIn(node ast.Node) []types.Error {
-	var found []types.Error
-	inside := func(outer ast.Node) {
-		for _, err := range a.pkg.typeErrors {
-			if outer.Pos() <= err.Pos && err.Pos < outer.End() {
-				found = append(found, err)
+// unwritable says what keeps a type from being written in the package, if
+// anything does. An alias elsewhere may stand for what only its own package can
+// name.
+func (a *analyzer) unwritable(t types.Type) (problem string) {
+	foreign := func(p *types.Package) bool { return p != nil && p != a.pkg.types }
+	walkWritten(t, func(t types.Type) {
+		switch t := t.(type) {
+		case interface{ Obj() *types.TypeName }: // an alias or a named type
+			if obj := t.Obj(); foreign(obj.Pkg()) && !obj.Exported() {
+				problem = fmt.Sprintf("package %s does not export %s, so export it or use another", obj.Pkg().Path(), obj.Name())
+			} else if foreign(obj.Pkg()) && !canImport(a.pkg.types.Path(), obj.Pkg().Path()) {
+				problem = fmt.Sprintf("package %s is internal elsewhere, so use another", obj.Pkg().Path())
 			}
-		}
-	}
-	inside(node)
-	if len(found) > 0 {
-		return found
-	}
-	// A package that cannot be imported is reported at its import.
-	ast.Inspect(node, func(n ast.Node) bool {
-		id, ok := n.(*ast.Ident)
-		if !ok {
-			return true
-		}
-		if imported, ok := a.pkg.info.Uses[id].(*types.PkgName); ok {
-			if spec := a.importSpec(imported); spec != nil {
-				inside(spec)
+		case *types.Struct:
+			for field := range t.Fields() {
+				if foreign(field.Pkg()) && !field.Exported() {
+					problem = fmt.Sprintf("its field %s belongs to package %s, so use a type with a name", field.Name(), field.Pkg().Path())
+				}
 			}
-		}
-		return true
-	})
-	found = slices.DeleteFunc(found, func(err types.Error) bool {
-		return !strings.HasPrefix(err.Msg, "could not import")
-	})
-	if len(found) == 0 {
-		return []types.Error{{Fset: a.pkg.fset, Pos: node.Pos(), Msg: "a type here is invalid, as go build will tell"}}
-	}
-	return found
-}
-
-// importSpec returns the import that declares a package name.
-func (a *analyzer) importSpec(name *types.PkgName) *ast.ImportSpec {
-	for _, file := range a.pkg.files {
-		for _, spec := range file.Imports {
-			if a.pkg.info.Implicits[spec] == name || spec.Name != nil && a.pkg.info.Defs[spec.Name] == name {
-				return spec
-			}
-		}
-	}
-	return nil
-}
-
-// invalidSearch looks for invalid types in what a signature reaches, and finds
-// the declarations that hold them.
-type invalidSearch struct {
-	pkg   *loadedPackage
-	seen  map[types.Type]bool
-	found []ast.Node
-}
-
-// visit looks into a type that is written in the node.
-func (s *invalidSearch) visit(t types.Type, in ast.Node) {
-	switch t := t.(type) {
-	case *types.Basic:
-		if t.Kind() == types.Invalid && !slices.Contains(s.found, in) {
-			s.found = append(s.found, in)
-		}
-	case *types.Alias:
-		if !s.seen[t] {
-			s.seen[t] = true
-			s.arguments(t.TypeArgs(), in)
-			s.visit(t.Rhs(), s.declaration(t.Obj(), in))
-		}
-	case *types.Named:
-		if !s.seen[t] {
-			s.seen[t] = true
-			s.arguments(t.TypeArgs(), in)
-			s.visit(t.Underlying(), s.declaration(t.Obj(), in))
-		}
-	case *types.Pointer:
-		s.visit(t.Elem(), in)
-	case *types.Slice:
-		s.visit(t.Elem(), in)
-	case *types.Array:
-		s.visit(t.Elem(), in)
-	case *types.Chan:
-		s.visit(t.Elem(), in)
-	case *types.Map:
-		s.visit(t.Key(), in)
-		s.visit(t.Elem(), in)
-	case *types.Struct:
-		for field := range t.Fields() {
-			s.visit(field.Type(), in)
-		}
-	case *types.Signature:
-		for _, tuple := range []*types.Tuple{t.Params(), t.Results()} {
-			for v := range tuple.Variables() {
-				s.visit(v.Type(), in)
-			}
-		}
-	}
-}
-
-func (s *invalidSearch) arguments(list *types.TypeList, in ast.Node) {
-	for t := range list.Types() {
-		s.visit(t, in)
-	}
-}
-
-// declaration returns the syntax of a type's declaration, or the node that
-// mentions the type when it is declared in another package.
-func (s *invalidSearch) declaration(obj *types.TypeName, mention ast.Node) ast.Node {
-	if obj.Pkg() != s.pkg.types {
-		return mention
-	}
-	for _, file := range s.pkg.files {
-		for _, decl := range file.Decls {
-			gen, ok := decl.(*ast.GenDecl)
-			if !ok {
-				continue
-			}
-			for _, spec := range gen.Specs {
-				if spec, ok := spec.(*ast.TypeSpec); ok && spec.Name.Pos() == obj.Pos() {
-					return spec
+		case *types.Interface:
+			for method := range t.ExplicitMethods() {
+				if foreign(method.Pkg()) && !method.Exported() {
+					problem = fmt.Sprintf("its method %s belongs to package %s, so use a type with a name", method.Name(), method.Pkg().Path())
 				}
 			}
 		}
+	})
+	return problem
+}
+
+// canImport reports whether the rule about internal directories lets one
+// package import another.
+func canImport(from, path string) bool {
+	i := strings.LastIndex("/"+path+"/", "/internal/")
+	if i < 0 {
+		return true
 	}
-	return mention
+	root := path[:max(i-1, 0)]
+	return from == root || strings.HasPrefix(from, root+"/")
+}
+
+// walkWritten visits a type and those that are written in it.
+func walkWritten(t types.Type, visit func(types.Type)) {
+	if t == nil {
+		return
+	}
+	visit(t)
+	for inner := range parts(t) {
+		walkWritten(inner, visit)
+	}
 }

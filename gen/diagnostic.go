@@ -59,7 +59,7 @@ func (d *Diagnostic) relate(pos token.Position, format string, args ...any) {
 	d.Related = append(d.Related, Related{Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
-func (d *diagnostics) empty() bool { return len(d.all) == 0 }
+func (d *diagnostics) len() int { return len(d.all) }
 
 // sorted returns everything in the order of positions, and nothing twice: two
 // handlers may share one bad payload type.

@@ -35,22 +35,47 @@ type directive struct {
 	file  *ast.File
 }
 
+// mention matches the text of a file that may have a directive, or something
+// that was meant to be one.
+var mention = regexp.MustCompile(`(?i)agentcore\s*:`)
+
 // looseDirective matches what somebody who wrote a directive wrongly may have
-// written: spaces where none belong, capitals, a block comment. Text that goes
-// on as a sentence does is a sentence.
-var looseDirective = regexp.MustCompile(`(?i)^(?://|/\*)?(\s*)agentcore\s*:(\s*)([\w-]*)((?:\s+\w+=\S*)*)\s*(?:\*/)?$`)
+// written: spaces where none belong, capitals, a block comment, the marks of
+// other tools. Text that goes on as a sentence does is a sentence.
+var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+=\S*)*)\s*(?:\*/)?$`)
 
 // scan finds the directives of a package, in the order of its files. What looks
 // like a directive and is none is reported: it is never ignored.
 func scan(pkg *loadedPackage, diagnostics *diagnostics) []directive {
 	var found []directive
 	for _, file := range pkg.files {
-		s := &fileScan{pkg: pkg, file: file, diagnostics: diagnostics}
-		for _, group := range file.Comments {
-			for _, comment := range group.List {
-				if d, ok := s.comment(group, comment); ok {
-					found = append(found, d)
-				}
+		found = append(found, scanFile(pkg, file, diagnostics)...)
+	}
+	for _, d := range unbuiltDirectives(pkg) {
+		if pos := pkg.position(d.pos); strings.HasSuffix(pos.Filename, "_test.go") {
+			diagnostics.add(pos, "no agent is built from a test file: move func %s to another file", d.fn.Name.Name)
+		}
+	}
+	return found
+}
+
+// unbuiltDirectives finds the directives in test files and in those that are
+// not built under the present constraints.
+func unbuiltDirectives(pkg *loadedPackage) []directive {
+	var found []directive
+	for _, file := range pkg.unbuilt {
+		found = append(found, scanFile(pkg, file, new(diagnostics))...)
+	}
+	return found
+}
+
+func scanFile(pkg *loadedPackage, file *ast.File, diagnostics *diagnostics) []directive {
+	var found []directive
+	s := &fileScan{pkg: pkg, file: file, diagnostics: diagnostics}
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			if d, ok := s.comment(group, comment); ok {
+				found = append(found, d)
 			}
 		}
 	}
@@ -103,21 +128,29 @@ func (s *fileScan) nearMiss(group *ast.CommentGroup, pos token.Pos, line string)
 	if name == "" && args == "" {
 		return
 	}
-	right := name
-	if near, ok := nearest(name); ok {
-		right = near
+	right, ok := nearest(name)
+	if !ok {
+		s.report(pos, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
+		return
 	}
 	s.report(pos, "this is a comment and not a directive: write //%s%s%s", directivePrefix, right, args)
 }
 
 // directive reads the directive whose text after the colon is text.
 func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text string) (directive, bool) {
-	name, rest, _ := strings.Cut(strings.TrimRight(text, " \t\r"), " ")
+	text = strings.TrimRight(text, " \t\r")
+	name := text
+	if i := strings.IndexAny(text, " \t"); i >= 0 {
+		name = text[:i]
+	}
+	args := strings.TrimSpace(text[len(name):])
 	d := directive{pos: comment.Pos(), kind: kind(name), file: s.file}
 	spelled := "//" + directivePrefix + name
 	if !slices.Contains(kinds, d.kind) {
 		if near, ok := nearest(name); ok {
 			s.report(d.pos, "unknown directive %s: did you mean //%s%s?", spelled, directivePrefix, near)
+		} else if name == "" {
+			s.report(d.pos, "%s names no kind: add one of %s", spelled, kindList())
 		} else {
 			s.report(d.pos, "unknown directive %s: the kinds are %s", spelled, kindList())
 		}
@@ -127,20 +160,37 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 		s.misplaced(group, comment, spelled)
 		return d, false
 	}
-	for _, arg := range strings.Fields(rest) {
-		key, value, _ := strings.Cut(arg, "=")
-		order, err := strconv.Atoi(value)
-		switch {
-		case d.kind != middleware:
-			s.report(d.pos, "%s takes no arguments: delete %q", spelled, strings.TrimSpace(rest))
-			return d, false
-		case key != "order" || err != nil:
-			s.report(d.pos, "%s takes only order=N with a whole number N: correct %q", spelled, arg)
-			return d, false
-		}
-		d.order = order
+	var problem string
+	if d.order, problem = arguments(d.kind, args); problem != "" {
+		s.report(d.pos, "%s %s", spelled, problem)
+		return d, false
 	}
 	return d, true
+}
+
+// arguments reads what follows a kind, or says what is wrong with it.
+func arguments(k kind, args string) (order int, problem string) {
+	if comment := strings.Index(args, "//"); comment >= 0 {
+		return 0, fmt.Sprintf("has its line to itself: delete %q", args[comment:])
+	}
+	if args != "" && k != middleware {
+		return 0, fmt.Sprintf("takes no arguments: delete %q", args)
+	}
+	for i, arg := range strings.Fields(args) {
+		key, value, _ := strings.Cut(arg, "=")
+		if key != "order" {
+			return 0, fmt.Sprintf("takes no argument but order=N: delete %q", arg)
+		}
+		if i > 0 {
+			return 0, fmt.Sprintf("takes one order: delete %q", arg)
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return 0, fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg)
+		}
+		order = n
+	}
+	return order, ""
 }
 
 // function returns the function whose doc comment the group is, or nil.
@@ -155,26 +205,42 @@ func (s *fileScan) function(group *ast.CommentGroup) *ast.FuncDecl {
 
 // misplaced reports a directive that is not in the doc comment of a function.
 func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spelled string) {
-	pos := comment.Pos()
+	report := func(format string, args ...any) { s.report(comment.Pos(), format, args...) }
+	belongs := spelled + " belongs in the doc comment of a function"
+	lineOf := func(pos token.Pos) int { return s.pkg.fset.Position(pos).Line }
+	line := lineOf(comment.Pos())
 	for _, decl := range s.file.Decls {
-		if decl.Pos() <= pos && pos < decl.End() {
-			s.report(pos, "%s belongs in the doc comment of a function, and not into %s", spelled, describe(decl))
+		fn, isFunc := decl.(*ast.FuncDecl)
+		gen, isGen := decl.(*ast.GenDecl)
+		beside := line == lineOf(decl.Pos()) || line == lineOf(decl.End())
+		switch {
+		case isFunc && beside:
+			report("%s belongs on a line of its own above func %s", spelled, fn.Name.Name)
 			return
-		}
-		if d, ok := decl.(*ast.GenDecl); ok && d.Doc == group {
-			s.report(pos, "%s belongs in the doc comment of a function, and this is the doc comment of %s", spelled, describe(decl))
+		case decl.Pos() <= comment.Pos() && comment.Pos() < decl.End():
+			report("%s, and not into %s", belongs, describe(decl))
+			return
+		case beside:
+			report("%s, and not behind %s", belongs, describe(decl))
+			return
+		case isGen && gen.Doc == group:
+			report("%s, and this is the doc comment of %s", belongs, describe(decl))
 			return
 		}
 	}
-	if s.file.Doc == group {
-		s.report(pos, "%s belongs in the doc comment of a function, and this is the doc comment of the package", spelled)
+	switch clause := lineOf(s.file.Package); {
+	case line < clause:
+		report("%s, and this is above the package clause", belongs)
+		return
+	case line == clause:
+		report("%s, and not behind the package clause", belongs)
 		return
 	}
 	if fn := s.functionBelow(group); fn != nil {
-		s.report(pos, "a blank line separates %s from %s: delete it", spelled, describe(fn))
+		report("a blank line separates %s from %s: delete it", spelled, describe(fn))
 		return
 	}
-	s.report(pos, "%s belongs in the doc comment of a function: move it to the line above one", spelled)
+	report("%s: move it to the line above one", belongs)
 }
 
 // functionBelow returns the function that a comment group would belong to, were
@@ -196,6 +262,9 @@ func describe(decl ast.Decl) string {
 	case *ast.FuncDecl:
 		return "func " + d.Name.Name
 	case *ast.GenDecl:
+		if d.Tok == token.IMPORT {
+			return "an import declaration"
+		}
 		if len(d.Specs) == 1 {
 			switch spec := d.Specs[0].(type) {
 			case *ast.TypeSpec:

@@ -3,6 +3,7 @@ package gen
 import (
 	"bytes"
 	"fmt"
+	"go/build/constraint"
 	"go/format"
 	"go/types"
 	"regexp"
@@ -79,7 +80,11 @@ func (e *emitter) runtime(name string) *jen.Statement { return jen.Qual(runtimeP
 // */ in somebody's words.
 func (e *emitter) lines(text string) {
 	for line := range strings.Lines(text) {
-		e.file.Comment(strings.TrimRight("// "+strings.TrimRight(line, "\r\n"), " "))
+		comment := strings.TrimRight("// "+strings.TrimRight(line, "\r\n"), " ")
+		if constraint.IsPlusBuild(comment) {
+			continue // formatting would make a constraint of the file of it
+		}
+		e.file.Comment(comment)
 	}
 }
 

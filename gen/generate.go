@@ -7,6 +7,7 @@
 //	load     types, with dependencies from export data only
 //	scan     comments to directives on functions
 //	analyze  directives to an agent: kinds, shapes, payload types
+//	invalid  type errors that a signature cannot do without
 //	payload  what encoding/json would drop or refuse
 //	names    every name that the output declares or imports
 //	emit     the file
@@ -19,8 +20,11 @@ import (
 	"context"
 	"fmt"
 	"go/token"
+	"go/types"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 )
 
 // OutputName is the name of the generated file in an agent's package.
@@ -59,9 +63,35 @@ type File struct {
 	Previous []byte
 }
 
+// A UsageError is a [Config] that makes no sense.
+type UsageError struct{ problem string }
+
+func (e *UsageError) Error() string { return e.problem }
+
+func (c Config) check() error {
+	if !token.IsIdentifier(c.Server) || c.Server == "_" || c.Server == "init" || c.Server == "main" || types.Universe.Lookup(c.Server) != nil {
+		return &UsageError{fmt.Sprintf("-server %s: the name of a Go function is wanted, as in -server NewAgent", c.Server)}
+	}
+	for _, pattern := range c.Patterns {
+		if strings.HasSuffix(pattern, ".go") {
+			return &UsageError{fmt.Sprintf("%s is a file: name its package instead, as in %s", pattern, packageOf(pattern))}
+		}
+	}
+	return nil
+}
+
+// packageOf returns the pattern of the package that a file is in.
+func packageOf(file string) string {
+	dir := filepath.ToSlash(filepath.Dir(file))
+	if dir == "." || path.IsAbs(dir) || strings.HasPrefix(dir, "../") || dir == ".." {
+		return dir
+	}
+	return "./" + dir
+}
+
 // Generate reads the packages and returns what should be written, for [Write].
-// It writes nothing itself. An error means that the go command could not be
-// asked; what is wrong with the packages is in the Result.
+// It writes nothing itself. An error is a [UsageError], or means that the go
+// command could not be asked; what is wrong with the packages is in the Result.
 func Generate(ctx context.Context, config Config) (*Result, error) {
 	if len(config.Patterns) == 0 {
 		config.Patterns = []string{"."}
@@ -69,8 +99,8 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	if config.Server == "" {
 		config.Server = "NewServer"
 	}
-	if !token.IsIdentifier(config.Server) || config.Server == "_" {
-		return nil, fmt.Errorf("-server %s: a Go identifier is wanted, as in -server NewAgent", config.Server)
+	if err := config.check(); err != nil {
+		return nil, err
 	}
 	diagnostics := new(diagnostics)
 	listed, err := list(ctx, config, diagnostics)
@@ -92,24 +122,13 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		return nil, err
 	}
 	for _, pkg := range loaded {
-		file := File{Path: pkg.output.path, Previous: pkg.output.content}
-		directives := scan(pkg, diagnostics)
-		if len(directives) == 0 { // the text only looked like one
-			if pkg.output.ours {
-				files = append(files, file)
-			}
-			continue
-		}
-		agent := analyze(pkg, directives, diagnostics)
-		checkPayloads(pkg, agent, diagnostics)
-		names := planNames(pkg, agent, config.Server, diagnostics)
-		if !diagnostics.empty() {
-			continue // the other packages' diagnostics are wanted as well
-		}
-		if file.Content, err = emit(agent, names); err != nil {
+		content, err := generate(pkg, config, diagnostics)
+		if err != nil {
 			return nil, err
 		}
-		files = append(files, file)
+		if content != nil || pkg.output.ours && !pkg.outputExcluded {
+			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})
+		}
 	}
 	result := &Result{Diagnostics: diagnostics.sorted()}
 	if len(result.Diagnostics) == 0 {
@@ -118,11 +137,40 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	return result, nil
 }
 
+// generate makes the output of one package. There is none when its text only
+// looked as if it had a directive, and none when there are diagnostics, of this
+// package or of another: then nothing is written, but the diagnostics of all
+// packages are wanted.
+func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) ([]byte, error) {
+	before := diagnostics.len()
+	directives := scan(pkg, diagnostics)
+	if len(directives) == 0 {
+		return nil, nil
+	}
+	agent := analyze(pkg, directives, diagnostics.len() > before, diagnostics)
+	checkPayloads(pkg, agent, diagnostics)
+	if pkg.output.content != nil && !pkg.output.ours {
+		pkg.output.refuse(diagnostics)
+		return nil, nil
+	}
+	names := planNames(pkg, agent, config, diagnostics)
+	if diagnostics.len() > 0 {
+		return nil, nil
+	}
+	return emit(agent, names)
+}
+
 // output is the generated file of an earlier run, or what lies in its place.
 type output struct {
 	path    string
 	content []byte // nil when there is no file
 	ours    bool   // it may be overwritten or removed
+}
+
+// refuse reports a file that is not ours.
+func (o output) refuse(diagnostics *diagnostics) {
+	diagnostics.add(token.Position{Filename: o.path, Line: 1, Column: 1},
+		"agentcore-gen did not write this file and will not overwrite it: rename or delete it")
 }
 
 func readOutput(dir string) (output, error) {

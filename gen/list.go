@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +18,8 @@ import (
 type listedPackage struct {
 	path      string
 	dir       string
-	annotated bool // one of its files mentions a directive
+	annotated bool     // one of its files, or of its tests, mentions a directive
+	unbuilt   []string // files that do, and that are not built now
 	output    output
 	// outputBreaksList: the go command must not see the output, for its
 	// package clause would make the package look like another.
@@ -32,11 +32,6 @@ type listedPackage struct {
 // list resolves the patterns. Packages that mention no directive cost no more
 // than reading their files.
 func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*listedPackage, error) {
-	for _, pattern := range config.Patterns {
-		if strings.HasSuffix(pattern, ".go") {
-			return nil, fmt.Errorf("%s is a file: name its package instead, as in ./%s", pattern, filepath.ToSlash(filepath.Dir(pattern)))
-		}
-	}
 	packs, err := packages.Load(&packages.Config{
 		Mode:       packages.NeedName | packages.NeedFiles | packages.NeedModule,
 		Context:    ctx,
@@ -65,11 +60,6 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*list
 			diagnostics.add(token.Position{}, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
 			continue
 		}
-		if l.annotated && l.output.content != nil && !l.output.ours {
-			diagnostics.add(token.Position{Filename: l.output.path, Line: 1, Column: 1},
-				"agentcore-gen did not write this file and will not overwrite it: rename or delete it")
-			continue
-		}
 		listed = append(listed, l)
 	}
 	return listed, nil
@@ -91,16 +81,39 @@ func inspect(pkg *packages.Package) (*listedPackage, error) {
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Contains(bytes.ToLower(source), []byte(directivePrefix)) {
-			l.annotated = true
-		}
+		l.annotated = l.annotated || mention.Match(source)
 		names[packageClause(source)] = true
+	}
+	for _, file := range unbuiltFiles(pkg) {
+		source, err := os.ReadFile(file)
+		if err == nil && file != l.output.path && mention.Match(source) {
+			l.unbuilt = append(l.unbuilt, file)
+			l.annotated = l.annotated || strings.HasSuffix(file, "_test.go")
+		}
 	}
 	if l.output.ours {
 		l.outputExcluded = !slices.Contains(pkg.GoFiles, l.output.path)
 		l.outputBreaksList = !names[packageClause(l.output.content)]
 	}
 	return l, nil
+}
+
+// unbuiltFiles returns the tests of a package, and the files that the present
+// constraints exclude.
+func unbuiltFiles(pkg *packages.Package) []string {
+	var files []string
+	entries, _ := os.ReadDir(pkg.Dir) // without one there are no tests
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasSuffix(name, "_test.go") && name[0] != '.' && name[0] != '_' {
+			files = append(files, filepath.Join(pkg.Dir, name))
+		}
+	}
+	for _, file := range pkg.IgnoredFiles {
+		if filepath.Ext(file) == ".go" && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // packageClause returns the package name that a source declares, or "".

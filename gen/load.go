@@ -21,12 +21,13 @@ import (
 // are left out, but for their braces.
 type loadedPackage struct {
 	*listedPackage
-	name       string
-	fset       *token.FileSet
-	files      []*ast.File // without the output
-	types      *types.Package
-	info       *types.Info
-	typeErrors []types.Error
+	name    string
+	fset    *token.FileSet
+	files   []*ast.File // without our output
+	unbuilt []*ast.File // see listedPackage
+	types   *types.Package
+	info    *types.Info
+	graph   *packages.Package // with what it imports
 }
 
 func (p *loadedPackage) position(pos token.Pos) token.Position { return p.fset.Position(pos) }
@@ -75,24 +76,45 @@ func load(ctx context.Context, config Config, listed []*listedPackage, diagnosti
 		if l == nil || pkg.Types == nil {
 			return nil, fmt.Errorf("package %s could not be loaded: %v", pkg.PkgPath, pkg.Errors)
 		}
-		p := &loadedPackage{listedPackage: l, name: pkg.Name, fset: fset, types: pkg.Types, info: pkg.TypesInfo, typeErrors: pkg.TypeErrors}
+		p := &loadedPackage{listedPackage: l, name: pkg.Name, fset: fset, types: pkg.Types, info: pkg.TypesInfo, graph: pkg}
 		broken := false
 		for _, file := range pkg.Syntax {
 			path := fset.Position(file.FileStart).Filename
-			if path == l.output.path {
+			if path == l.output.path && l.output.ours {
 				continue
 			}
-			for _, err := range sources.errors[path] {
-				diagnostics.add(err.Pos, "%s: correct the syntax, then generate again", err.Msg)
+			if errs := sources.errors[path]; len(errs) > 0 {
 				broken = true
+				if path == l.output.path {
+					l.output.refuse(diagnostics)
+				} else { // what follows the first is often its consequence
+					diagnostics.add(errs[0].Pos, "%s: correct the syntax, then generate again", errs[0].Msg)
+				}
 			}
 			p.files = append(p.files, file)
 		}
-		if !broken {
+		if !broken && p.isOne(diagnostics) {
+			for _, path := range l.unbuilt {
+				if file, _ := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution); file != nil {
+					p.unbuilt = append(p.unbuilt, file)
+				}
+			}
 			loaded = append(loaded, p)
 		}
 	}
 	return loaded, nil
+}
+
+// isOne reports files that are not of one package.
+func (p *loadedPackage) isOne(diagnostics *diagnostics) bool {
+	for _, file := range p.files {
+		if first := p.files[0]; file.Name.Name != first.Name.Name {
+			diagnostics.add(p.position(file.Name.Pos()), "a directory holds one package, and this is package %s: move the file, or correct the name", file.Name.Name).
+				relate(p.position(first.Name.Pos()), "this is package %s", first.Name.Name)
+			return false
+		}
+	}
+	return true
 }
 
 // sources parses files for packages.Load, which does so concurrently.

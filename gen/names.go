@@ -2,6 +2,7 @@ package gen
 
 import (
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -76,26 +77,45 @@ func (p *planner) free(name string) bool {
 
 // planNames chooses the names. A generated function whose name is taken is
 // reported: its name is part of the package's surface, and not ours to bend.
-func planNames(pkg *loadedPackage, agent *agent, server string, diagnostics *diagnostics) *names {
-	p := &planner{taken: declaredNames(pkg)}
+func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *names {
+	p := &planner{taken: make(map[string]bool)}
+	existing := declarations(pkg, config.Tags)
+	for name := range existing {
+		p.taken[name] = true
+	}
 	n := &names{launchers: make(map[*handler]launcher)}
 	claim := func(name, what, remedy string) {
-		if obj := pkg.types.Scope().Lookup(name); obj != nil {
-			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of %s: %s", name, what, remedy)
+		if d := existing[name]; d.built {
+			diagnostics.add(d.pos, "%s is the name of %s: %s", name, what, remedy)
+		} else if spec := importOf(pkg, name); spec != nil {
+			diagnostics.add(pkg.position(spec.Pos()), "this import brings the name %s into the package, which is that of %s: import it under a name of its own", name, what)
 		}
 		p.taken[name] = true
 	}
 	if agent.serves() {
-		n.server = server
-		claim(server, "the generated constructor", "rename this one, or generate with -server and another name")
+		n.server = config.Server
+		claim(n.server, "the generated constructor", "rename this one, or generate with -server and another name")
 	}
 	for _, h := range agent.of(task) {
 		name := launcherName(h.fn.Name())
 		n.launchers[h] = launcher{name: name}
+		what := "the generated launcher of task " + h.title()
 		if h.recv == nil {
-			claim(name, "the generated launcher of task "+h.title(), "rename one of the two")
+			claim(name, what, "rename one of the two")
+			if name == n.server {
+				diagnostics.add(h.pos, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
+			}
 		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
-			diagnostics.add(pkg.position(obj.Pos()), "%s is the name of the generated launcher of task %s: rename one of the two", name, h.title())
+			pos := h.pos
+			if obj.Pkg() == pkg.types {
+				pos = pkg.position(obj.Pos())
+			}
+			diagnostics.add(pos, "%s is the name of %s: rename one of the two", name, what)
+		}
+	}
+	for _, name := range []string{"error", "nil"} {
+		if d, ok := existing[name]; ok {
+			diagnostics.add(d.pos, "generated code needs the predeclared %s: rename this one", name)
 		}
 	}
 
@@ -183,58 +203,98 @@ func parentElement(path string) string {
 	if len(elements) < 2 {
 		return "std"
 	}
-	return strings.Map(func(r rune) rune {
+	letters := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
 	}, elements[len(elements)-2])
+	return strings.TrimLeftFunc(letters, unicode.IsDigit) // a name cannot begin with one
 }
 
-// declaredNames returns what the package declares at its top level, in test
+// declared is where a name is declared.
+type declared struct {
+	pos   token.Position
+	built bool // along with the output
+}
+
+// declarations returns what the package declares at its top level, in test
 // files and in files for other systems as well: an import of that name in the
 // output would not compile beside them.
-func declaredNames(pkg *loadedPackage) map[string]bool {
-	declared := make(map[string]bool)
-	for _, name := range pkg.types.Scope().Names() {
-		declared[name] = true
+func declarations(pkg *loadedPackage, tags string) map[string]declared {
+	found := make(map[string]declared)
+	scope := pkg.types.Scope()
+	for _, name := range scope.Names() {
+		found[name] = declared{pkg.position(scope.Lookup(name).Pos()), true}
 	}
 	entries, err := os.ReadDir(pkg.dir)
 	if err != nil {
-		return declared // the package was read from there just now
+		return found // the package was read from there just now
 	}
 	known := make(map[string]bool)
 	for _, file := range pkg.files {
 		known[pkg.position(file.Package).Filename] = true
 	}
+	matcher := build.Default
+	matcher.BuildTags = strings.Split(tags, ",")
 	for _, entry := range entries {
 		path := filepath.Join(pkg.dir, entry.Name())
 		if filepath.Ext(path) != ".go" || known[path] || path == pkg.output.path {
 			continue
 		}
-		file, _ := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		fset := token.NewFileSet()
+		file, _ := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
 		if file == nil || file.Name.Name != pkg.name {
 			continue
+		}
+		built, _ := matcher.MatchFile(pkg.dir, entry.Name()) // a test file, for it is not known
+		add := func(name *ast.Ident) {
+			if _, ok := found[name.Name]; !ok {
+				found[name.Name] = declared{fset.Position(name.Pos()), built}
+			}
 		}
 		for _, decl := range file.Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
-				declared[d.Name.Name] = true
+				if d.Recv == nil {
+					add(d.Name)
+				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					switch s := spec.(type) {
 					case *ast.TypeSpec:
-						declared[s.Name.Name] = true
+						add(s.Name)
 					case *ast.ValueSpec:
 						for _, name := range s.Names {
-							declared[name.Name] = true
+							add(name)
 						}
 					}
 				}
 			}
 		}
 	}
-	return declared
+	return found
+}
+
+// importOf returns the import through which a file of the package has a name
+// that is not its own, or nil.
+func importOf(pkg *loadedPackage, name string) *ast.ImportSpec {
+	for _, file := range pkg.files {
+		obj := pkg.info.Scopes[file].Lookup(name)
+		if obj == nil {
+			continue
+		}
+		for _, spec := range file.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			switch imported, ok := obj.(*types.PkgName); {
+			case ok && imported.Imported().Path() == path && (spec.Name == nil || spec.Name.Name == name):
+				return spec
+			case !ok && spec.Name != nil && spec.Name.Name == "." && obj.Pkg().Path() == path:
+				return spec
+			}
+		}
+	}
+	return nil
 }
 
 // launcherName returns the name of a task's launcher, exported like the task.

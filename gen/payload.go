@@ -11,18 +11,15 @@ import (
 // checkPayloads reports what encoding/json would drop from a payload, or refuse
 // when a request arrives.
 func checkPayloads(pkg *loadedPackage, agent *agent, diagnostics *diagnostics) {
+	reported := make(map[fieldProblem]bool)
 	for _, h := range agent.handlers {
 		if h.kind == task {
 			continue // its payload never leaves the process
 		}
-		if h.in != nil && !plainMessage(h, h.in) {
-			c := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, decoding: true, seen: make(map[types.Type]bool)}
-			c.visit(h.in, rootName(h.in), token.NoPos)
-		}
-		if h.out != nil && !plainMessage(h, h.out) {
-			c := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, seen: make(map[types.Type]bool)}
-			c.visit(h.out, rootName(h.out), token.NoPos)
-		}
+		in := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported, decoding: true}
+		in.root(h.in, "payload")
+		out := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported}
+		out.root(h.out, "result")
 	}
 }
 
@@ -32,97 +29,180 @@ func plainMessage(h *handler, t types.Type) bool {
 		(types.Identical(t, types.Typ[types.String]) || types.Identical(t, types.NewSlice(types.Typ[types.Byte])))
 }
 
-// rootName begins the path to a field.
-func rootName(t types.Type) string {
-	if named, ok := types.Unalias(t).(*types.Named); ok {
-		return named.Obj().Name()
-	}
-	return "payload"
-}
-
 // payloadCheck walks one payload type, in one direction.
 type payloadCheck struct {
 	pkg         *loadedPackage
 	handler     *handler
 	diagnostics *diagnostics
+	reported    map[fieldProblem]bool
 	decoding    bool
-	seen        map[types.Type]bool
+	seen        map[visited]bool
 }
 
-// report reports the type at a path. The position is that of the field, if its
+// fieldProblem is a problem of a field, to which many paths may lead.
+type fieldProblem struct {
+	field   token.Pos
+	problem string
+}
+
+// visited is a type at a place. All places of a struct of this package are the
+// same, for its fields have places of their own.
+type visited struct {
+	t           types.Type
+	addressable bool
+	field       token.Pos
+}
+
+// place is where a type stands in a payload.
+type place struct {
+	path string // in Go, from the payload on
+	// field is the innermost field on the path whose source is at hand.
+	field token.Pos
+	// direct: the last field on the path is that one, or there is none.
+	direct bool
+	// addressable: encoding/json calls a method of the pointer as well.
+	addressable bool
+}
+
+func (p place) element(addressable bool) place {
+	return place{p.path + "[]", p.field, p.direct, addressable}
+}
+
+// root checks a payload. A type that has no name goes by the given one.
+func (c *payloadCheck) root(t types.Type, unnamed string) {
+	if t == nil || plainMessage(c.handler, t) {
+		return
+	}
+	if c.handler.kind == websocket {
+		unnamed = "message"
+	}
+	c.seen = make(map[visited]bool)
+	inner := types.Unalias(t)
+	if p, ok := inner.(*types.Pointer); ok {
+		inner = types.Unalias(p.Elem())
+	}
+	name := unnamed
+	if named, ok := inner.(*types.Named); ok && named.Obj().Pkg() != nil {
+		name = named.Obj().Name()
+	}
+	c.visit(t, place{path: name, direct: true, addressable: c.decoding})
+}
+
+// report reports the type at a place. The position is that of the field, if its
 // source is at hand, and else that of the handler.
-func (c *payloadCheck) report(field token.Pos, path, problem string) {
+func (c *payloadCheck) report(at place, problem string) {
 	verb := "sends"
 	if c.decoding {
 		verb = "receives"
 	}
-	if !field.IsValid() {
-		c.diagnostics.add(c.handler.pos, "%s: %s", path, problem)
+	if !at.field.IsValid() {
+		c.diagnostics.add(c.handler.pos, "%s: %s", at.path, problem)
 		return
 	}
-	c.diagnostics.add(c.pkg.position(field), "%s: %s", path, problem).
+	if key := (fieldProblem{at.field, problem}); c.reported[key] {
+		return
+	} else {
+		c.reported[key] = true
+	}
+	c.diagnostics.add(c.pkg.position(at.field), "%s: %s", at.path, problem).
 		relate(c.handler.pos, "the %s %s %s it", c.handler.kind, c.handler.title(), verb)
 }
 
-const (
-	remedyField   = `change its type, or leave it out with the tag json:"-"`
-	problemNoJSON = "JSON has no value for a "
-)
+// reportNoJSON reports a type that JSON has no value for.
+func (c *payloadCheck) reportNoJSON(at place, what string) {
+	remedy := `change its type, or leave it out with the tag json:"-"`
+	if !at.field.IsValid() {
+		remedy = "use another type"
+	}
+	c.report(at, "JSON has no value for "+what+": "+remedy)
+}
 
-// visit checks the type that stands at a path. The position is that of the
-// innermost field in this package.
-func (c *payloadCheck) visit(t types.Type, path string, field token.Pos) {
-	if c.seen[t] || c.speaksForItself(t) {
+// visit checks the type at a place.
+func (c *payloadCheck) visit(t types.Type, at place) {
+	if c.speaksForItself(t, at) {
 		return
 	}
-	c.seen[t] = true
+	key := visited{t, at.addressable, at.field}
+	if c.isOwnStruct(t) {
+		key.field = token.NoPos
+	}
+	if c.seen[key] {
+		return
+	}
+	c.seen[key] = true
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
 		switch {
 		case u.Info()&types.IsComplex != 0:
-			c.report(field, path, problemNoJSON+"complex number: "+remedyField)
+			c.reportNoJSON(at, "a complex number")
 		case u.Kind() == types.UnsafePointer:
-			c.report(field, path, problemNoJSON+"pointer as such: "+remedyField)
+			c.reportNoJSON(at, "an unsafe.Pointer")
 		}
 	case *types.Chan:
-		c.report(field, path, problemNoJSON+"channel: "+remedyField)
+		c.reportNoJSON(at, "a channel")
 	case *types.Signature:
-		c.report(field, path, problemNoJSON+"function: "+remedyField)
+		c.reportNoJSON(at, "a function")
 	case *types.Interface:
-		c.visitInterface(t, u, path, field)
+		c.visitInterface(t, u, at)
 	case *types.Pointer:
-		c.visit(u.Elem(), path, field)
+		at.addressable = true
+		c.visit(u.Elem(), at)
 	case *types.Slice:
-		c.visit(u.Elem(), path+"[]", field)
+		c.visit(u.Elem(), at.element(true))
 	case *types.Array:
-		c.visit(u.Elem(), path+"[]", field)
+		c.visit(u.Elem(), at.element(at.addressable))
 	case *types.Map:
 		if !c.isKey(u.Key()) {
-			c.report(field, path, "a key of a JSON object is text, and "+c.handler.text(u.Key())+" is none: use a string or an integer, or give the type the methods MarshalText and UnmarshalText")
+			c.report(at, "a key of a JSON object is text, and "+c.handler.text(u.Key())+" is none: use a string or an integer, or give the type the methods MarshalText and UnmarshalText")
 		}
-		c.visit(u.Elem(), path+"[]", field)
+		c.visit(u.Elem(), at.element(c.decoding))
 	case *types.Struct:
-		c.visitStruct(t, u, path, field)
+		c.visitStruct(t, u, at)
 	}
 }
 
-func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, path string, field token.Pos) {
+func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, at place) {
 	switch {
 	case isError(t):
-		c.report(field, path, "an error turns into {} in JSON: use a string")
+		c.report(at, "an error turns into {} in JSON: use a string")
 	case c.decoding && !u.Empty():
-		c.report(field, path, "JSON does not say which type to decode into the interface "+c.handler.text(t)+": use a struct, or json.RawMessage and decode it later")
+		c.report(at, "JSON does not say which type to decode into the interface "+c.handler.text(t)+": use a struct, or json.RawMessage and decode it later")
 	}
 }
 
 // visitStruct checks the fields of a struct as encoding/json sees them: with
 // the fields of embedded structs among them, and without those that clash.
-func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, path string, field token.Pos) {
-	var all []jsonField
-	c.collect(u, nil, 0, make(map[types.Type]bool), &all)
+func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
+	all := &jsonFields{check: c, embedding: make(map[types.Type]bool)}
+	all.collect(u, nil)
+	if len(all.fields) == 0 && all.hidden && at.direct {
+		consequence, remedy := "is always {}", "use another type"
+		if c.decoding {
+			consequence = "is ignored"
+		}
+		if c.isOwnStruct(t) {
+			remedy = "begin the names of its fields with a capital"
+		}
+		c.report(at, "no field of "+c.handler.text(t)+" is exported, so that its JSON "+consequence+": "+remedy)
+	}
+	where := func(f jsonField) place {
+		inner := place{at.path + "." + f.path, at.field, f.local == f.field, at.addressable || f.pointer}
+		if f.local != nil {
+			inner.field = f.local.Pos()
+		}
+		return inner
+	}
+	for _, f := range all.tagged {
+		c.report(where(f), "encoding/json drops a field that is not exported, whatever its tag: begin its name with a capital, or remove the tag")
+	}
+	for _, f := range all.unsettable {
+		if c.decoding {
+			c.report(where(f), "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
+		}
+	}
 	byName := make(map[string][]jsonField)
 	var order []string
-	for _, f := range all {
+	for _, f := range all.fields {
 		if byName[f.name] == nil {
 			order = append(order, f.name)
 		}
@@ -132,31 +212,52 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, path string, f
 		group := byName[name]
 		slices.SortStableFunc(group, func(a, b jsonField) int { return a.rank() - b.rank() })
 		winner := group[0]
-		at := field
-		if winner.local != nil {
-			at = winner.local.Pos()
+		var equal, beaten []jsonField
+		for _, f := range group[1:] {
+			if f.rank() == winner.rank() {
+				equal = append(equal, f)
+			} else if f.depth == winner.depth {
+				beaten = append(beaten, f)
+			}
 		}
-		if len(group) > 1 && group[1].rank() == winner.rank() {
-			c.report(at, path+"."+winner.path, "encoding/json drops both this field and "+path+"."+group[1].path+", for both are called "+name+": give one of them another name with a json tag")
+		if len(equal) > 0 {
+			var others []string
+			for _, f := range equal {
+				others = append(others, at.path+"."+f.path)
+			}
+			all := "both"
+			if len(others) > 1 {
+				all = "all"
+			}
+			c.report(where(winner), "encoding/json drops this field and "+strings.Join(others, " and ")+", for "+all+" are called "+name+": give each a name of its own with a json tag")
 			continue
 		}
-		if winner.unsettable && c.decoding {
-			c.report(at, path+"."+winner.path, "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
-			continue
+		for _, f := range beaten {
+			c.report(where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" by its tag: give one of them another name with a json tag")
 		}
-		c.visit(winner.field.Type(), path+"."+winner.path, at)
+		c.visit(winner.field.Type(), where(winner))
 	}
+}
+
+// isOwnStruct reports whether a type is a struct that this package declares.
+func (c *payloadCheck) isOwnStruct(t types.Type) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	if !ok || named.Obj().Pkg() != c.pkg.types {
+		return false
+	}
+	_, ok = named.Underlying().(*types.Struct)
+	return ok
 }
 
 // jsonField is a field of a struct or of one that is embedded in it.
 type jsonField struct {
-	name       string // in JSON
-	tagged     bool
-	depth      int
-	path       string     // in Go, without the struct's own name
-	field      *types.Var // what is encoded
-	local      *types.Var // the outermost field in this package's source, nil for none
-	unsettable bool
+	name    string // in JSON
+	tagged  bool
+	depth   int
+	path    string     // in Go, without the struct's own name
+	field   *types.Var // what is encoded
+	local   *types.Var // the innermost field of the path in this package's source, nil for none
+	pointer bool       // there is one on the path
 }
 
 // rank orders the fields of one name: the least deep wins, and among those one
@@ -169,54 +270,83 @@ func (f jsonField) rank() int {
 	return rank
 }
 
-// collect appends the fields of a struct. The outer field is the embedded one
-// through which the struct was reached.
-func (c *payloadCheck) collect(u *types.Struct, outer *jsonField, depth int, embedding map[types.Type]bool, all *[]jsonField) {
+// jsonFields are the fields of one struct.
+type jsonFields struct {
+	check     *payloadCheck
+	embedding map[types.Type]bool // on the way to the present struct
+
+	fields     []jsonField
+	unsettable []jsonField // embedded pointers to unexported structs
+	tagged     []jsonField // unexported and with a tag
+	hidden     bool        // there are unexported fields
+}
+
+// collect notes the fields of a struct. The outer field is the embedded one
+// through which the struct was reached, nil for none.
+func (all *jsonFields) collect(u *types.Struct, outer *jsonField) {
 	for i := range u.NumFields() {
 		v := u.Field(i)
-		tag := reflect.StructTag(u.Tag(i)).Get("json")
+		tag, hasTag := reflect.StructTag(u.Tag(i)).Lookup("json")
 		name, _, _ := strings.Cut(tag, ",")
 		if tag == "-" {
 			continue
 		}
-		f := jsonField{name: name, tagged: name != "", depth: depth, path: v.Name(), field: v}
-		if v.Pkg() == c.pkg.types {
+		f := jsonField{name: name, tagged: name != "", path: v.Name(), field: v}
+		if v.Pkg() == all.check.pkg.types {
 			f.local = v
 		}
 		if outer != nil {
+			f.depth = outer.depth + 1
 			f.path = outer.path + "." + f.path
-			f.unsettable = outer.unsettable
+			f.pointer = outer.pointer
 			if f.local == nil {
 				f.local = outer.local
 			}
 		}
-		if v.Embedded() {
-			inner := v.Type()
-			pointer, isPointer := inner.Underlying().(*types.Pointer)
-			if isPointer {
-				inner = pointer.Elem()
-			}
-			s, isStruct := inner.Underlying().(*types.Struct)
-			if !v.Exported() && !isStruct {
-				continue
-			}
-			if isStruct && name == "" && !c.speaksForItself(v.Type()) {
-				f.unsettable = f.unsettable || isPointer && !v.Exported()
-				if !embedding[inner] {
-					embedding[inner] = true
-					c.collect(s, &f, depth+1, embedding, all)
-					delete(embedding, inner)
+		if v.Embedded() && all.embed(f) {
+			continue
+		}
+		if !v.Exported() {
+			if v.Name() != "_" {
+				all.hidden = true
+				if hasTag && f.local == v {
+					all.tagged = append(all.tagged, f)
 				}
-				continue
 			}
-		} else if !v.Exported() {
 			continue
 		}
 		if f.name == "" {
 			f.name = v.Name()
 		}
-		*all = append(*all, f)
+		all.fields = append(all.fields, f)
 	}
+}
+
+// embed collects the fields of an embedded struct, unless the embedded field
+// counts as one itself.
+func (all *jsonFields) embed(f jsonField) bool {
+	inner := f.field.Type()
+	pointer, isPointer := inner.Underlying().(*types.Pointer)
+	if isPointer {
+		inner = pointer.Elem()
+	}
+	s, isStruct := inner.Underlying().(*types.Struct)
+	if !isStruct || f.tagged {
+		return false
+	}
+	if isPointer && !f.field.Exported() {
+		all.unsettable = append(all.unsettable, f)
+		if all.check.decoding {
+			return true
+		}
+	}
+	f.pointer = f.pointer || isPointer
+	if !all.embedding[inner] {
+		all.embedding[inner] = true
+		all.collect(s, &f)
+		delete(all.embedding, inner)
+	}
+	return true
 }
 
 // isKey reports whether encoding/json takes a type for the key of a map.
@@ -225,21 +355,73 @@ func (c *payloadCheck) isKey(t types.Type) bool {
 		return true
 	}
 	if c.decoding {
-		return hasMethod(t, "UnmarshalText")
+		return method(t, true, "UnmarshalText") != nil
 	}
-	return hasMethod(t, "MarshalText")
+	return method(t, false, "MarshalText") != nil
 }
 
-// speaksForItself reports whether a type has methods that make its JSON.
-func (c *payloadCheck) speaksForItself(t types.Type) bool {
+// speaksForItself reports whether a type has methods that make its JSON. Those
+// that are out of encoding/json's reach, or that make more than is theirs, are
+// reported.
+func (c *payloadCheck) speaksForItself(t types.Type, at place) bool {
+	names := []string{"MarshalJSON", "MarshalText"}
 	if c.decoding {
-		return hasMethod(t, "UnmarshalJSON") || hasMethod(t, "UnmarshalText")
+		if types.IsInterface(t) {
+			return false
+		}
+		names = []string{"UnmarshalJSON", "UnmarshalText"}
 	}
-	return hasMethod(t, "MarshalJSON") || hasMethod(t, "MarshalText")
+	for _, name := range names {
+		if index := method(t, at.addressable, name); index != nil {
+			c.visitPromoted(t, index, at)
+			return true
+		}
+	}
+	for _, name := range names {
+		if method(t, true, name) != nil {
+			own := ""
+			if obj, _, _ := types.LookupFieldOrMethod(t, true, nil, name); obj.Pkg() == c.pkg.types {
+				own = ", or give the method a value receiver"
+			}
+			c.report(at, "encoding/json does not call "+name+" of *"+c.handler.text(t)+" for a value that is not behind a pointer: use *"+c.handler.text(t)+own)
+			return true
+		}
+	}
+	return false
 }
 
-func hasMethod(t types.Type, name string) bool {
-	obj, _, _ := types.LookupFieldOrMethod(t, true, nil, name)
-	_, ok := obj.(*types.Func)
-	return ok
+// visitPromoted reports a struct that has the methods for its JSON from an
+// embedded field, if that loses other fields. The index is that of a method.
+func (c *payloadCheck) visitPromoted(t types.Type, index []int, at place) {
+	if p, ok := t.Underlying().(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	u, ok := t.Underlying().(*types.Struct)
+	if !ok || len(index) < 2 {
+		return
+	}
+	embedded := u.Field(index[0])
+	all := &jsonFields{check: c, embedding: make(map[types.Type]bool)}
+	all.collect(u, nil)
+	for _, f := range all.fields {
+		if first, _, _ := strings.Cut(f.path, "."); first == embedded.Name() {
+			continue
+		}
+		if embedded.Pkg() == c.pkg.types {
+			at.field = embedded.Pos()
+		}
+		c.report(place{path: at.path + "." + embedded.Name(), field: at.field},
+			"the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
+		return
+	}
+}
+
+// method returns the index of a type's method, as of
+// [types.LookupFieldOrMethod], or nil.
+func method(t types.Type, addressable bool, name string) []int {
+	obj, index, _ := types.LookupFieldOrMethod(t, addressable, nil, name)
+	if _, ok := obj.(*types.Func); !ok {
+		return nil
+	}
+	return index
 }

@@ -3,6 +3,7 @@ package gen
 import (
 	"fmt"
 	"go/types"
+	"slices"
 )
 
 // What each kind accepts, for messages.
@@ -18,7 +19,7 @@ const (
 // one that has none.
 func (h *handler) fit(signature *types.Signature) (problem string) {
 	params, results := variableTypes(signature.Params()), variableTypes(signature.Results())
-	if signature.Variadic() {
+	if signature.Variadic() && (h.kind == entrypoint || h.kind == task) {
 		return "it must not be variadic; take a slice as a field of the payload"
 	}
 	switch h.kind {
@@ -42,7 +43,14 @@ func (h *handler) fitEntrypoint(params, results []types.Type) string {
 			h.shape = shapeRaw
 			return ""
 		}
-		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing"
+		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing; write func(w http.ResponseWriter, r *http.Request)"
+	}
+	for _, t := range params {
+		for _, pointer := range []bool{true, false} {
+			if is(t, pointer, runtimePath, "Conn") || is(t, pointer, websocketPath, "Conn") {
+				return fmt.Sprintf("a WebSocket connection is for a websocket; write //%s%s instead, or another payload", directivePrefix, websocket)
+			}
+		}
 	}
 	if problem := h.fitInput(params); problem != "" {
 		return problem + "; " + wantEntrypoint
@@ -57,8 +65,13 @@ func (h *handler) fitInput(params []types.Type) string {
 		params = params[1:]
 	}
 	for _, t := range params {
-		if isContext(t) {
+		switch {
+		case isContext(t) && h.takesContext:
+			return "it takes more than one context"
+		case isContext(t):
 			return "the context comes first"
+		case is(t, true, "context", "Context"):
+			return "the context is a context.Context, and not a pointer to one"
 		}
 	}
 	switch len(params) {
@@ -98,16 +111,23 @@ func (h *handler) fitResults(results []types.Type) string {
 		}
 		return ""
 	case isSeq2:
-		return fmt.Sprintf("a stream is an iter.Seq2[Out, error], and the second type here is %s", h.text(args.At(1)))
+		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], and the second type here is %s", h.text(args.At(0)), h.text(args.At(1)))
 	case is(out, false, "iter", "Seq"):
 		args, _ := isType(out, false, "iter", "Seq")
 		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], so that it can fail, and not an iter.Seq", h.text(args.At(0)))
 	}
 	switch u := out.Underlying().(type) {
+	case *types.Pointer:
+		if args, ok := isType(out, true, "iter", "Seq2"); ok {
+			return fmt.Sprintf("a stream is an iter.Seq2[%s, error], and not a pointer to one", h.text(args.At(0)))
+		}
 	case *types.Chan:
 		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], which needs no goroutine, and not a channel", h.text(u.Elem()))
 	case *types.Signature:
-		return "a stream is an iter.Seq2[Out, error] by that name, and any other function is no JSON value"
+		if yield, ok := yields(u); ok {
+			return fmt.Sprintf("a stream is written iter.Seq2[%s, error]", h.text(yield))
+		}
+		return "a function is no JSON value; return what it returns, or iter.Seq2[Out, error] for a stream"
 	}
 	if !h.returnsError && types.Implements(out, types.Universe.Lookup("error").Type().Underlying().(*types.Interface)) {
 		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(out), wantEntrypoint)
@@ -171,6 +191,45 @@ func (h *handler) fitMiddleware(params, results []types.Type) string {
 		return wantMiddleware
 	}
 	return ""
+}
+
+// yields returns the first type that a function of the form of an iter.Seq or an
+// iter.Seq2 yields.
+func yields(seq *types.Signature) (types.Type, bool) {
+	if seq.Params().Len() != 1 || seq.Results().Len() != 0 {
+		return nil, false
+	}
+	yield, ok := seq.Params().At(0).Type().Underlying().(*types.Signature)
+	if !ok || yield.Params().Len() == 0 || yield.Params().Len() > 2 {
+		return nil, false
+	}
+	return yield.Params().At(0).Type(), true
+}
+
+// namesakes says which types of a signature are called like one that gives a
+// handler its shape, and are others: a message that names the right one would
+// look as if nothing were wrong.
+func (h *handler) namesakes(signature *types.Signature) string {
+	right := map[string]string{
+		"context.Context": "context", "http.ResponseWriter": "net/http", "http.Request": "net/http", "http.Handler": "net/http",
+		"iter.Seq2": "iter", "runtime.PingStatus": runtimePath, "runtime.Conn": runtimePath, "websocket.Conn": websocketPath,
+	}
+	var note string
+	for _, t := range slices.Concat(variableTypes(signature.Params()), variableTypes(signature.Results())) {
+		if pointer, ok := types.Unalias(t).(*types.Pointer); ok {
+			t = pointer.Elem()
+		}
+		named, ok := types.Unalias(t).(*types.Named)
+		if !ok || named.Obj().Pkg() == nil {
+			continue
+		}
+		pkg := named.Obj().Pkg()
+		name := pkg.Name() + "." + named.Obj().Name()
+		if path := right[name]; path != "" && path != pkg.Path() {
+			note += fmt.Sprintf("; the %s here is of package %s, and has to be of %s", name, pkg.Path(), path)
+		}
+	}
+	return note
 }
 
 func mentionsHTTP(params []types.Type) bool {

@@ -19,9 +19,10 @@ type StatusError struct {
 	// Status is from 200 to 599; anything else, and 204 and 304, which have
 	// no body, is answered as 500.
 	Status int
-	// Detail is any value that encodes to JSON. Nil stands for Error().
+	// Detail is any value that encodes to JSON. Nil stands for the text of Err,
+	// or of the status.
 	Detail any
-	// Err is the cause, for logs and errors.Is. The caller never sees it.
+	// Err is the cause, for errors.Is. With a Detail, the caller does not see it.
 	Err error
 }
 

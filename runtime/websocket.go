@@ -100,7 +100,8 @@ func (e *MessageError) Error() string { return "unexpected message: " + e.Err.Er
 
 func (e *MessageError) Unwrap() error { return e.Err }
 
-// Accept accepts the connection, if that has not happened yet.
+// Accept accepts the connection, if that has not happened yet. When the client's
+// handshake is not a good one, the client has been told so.
 func (c *Conn[In, Out]) Accept() error { return c.socket.accept() }
 
 // Receive returns the client's next message. It waits until one comes, the

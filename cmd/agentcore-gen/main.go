@@ -80,17 +80,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *version:
 		fmt.Fprintln(stdout, versionText())
 		return 0
-	case !token.IsIdentifier(*server) || *server == "_":
-		fmt.Fprintf(stderr, "agentcore-gen: -server %s: a Go identifier is wanted, as in -server NewAgent\n", *server)
-		return 2
 	}
 	for _, pattern := range flags.Args() {
 		if strings.HasPrefix(pattern, "-") {
 			fmt.Fprintf(stderr, "agentcore-gen: %s comes after a package: flags come first\n", pattern)
-			return 2
-		}
-		if strings.HasSuffix(pattern, ".go") {
-			fmt.Fprintf(stderr, "agentcore-gen: %s is a file: name its package instead, as in ./%s\n", pattern, filepath.ToSlash(filepath.Dir(pattern)))
 			return 2
 		}
 	}
@@ -98,6 +91,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	result, err := gen.Generate(ctx, gen.Config{Patterns: flags.Args(), Tags: *tags, Server: *server})
 	if err != nil {
 		fmt.Fprintf(stderr, "agentcore-gen: %v\n", err)
+		if _, wrong := errors.AsType[*gen.UsageError](err); wrong {
+			return 2
+		}
 		return 1
 	}
 	shorten(result)

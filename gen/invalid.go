@@ -1,0 +1,234 @@
+package gen
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// invalid reports the type errors that keep the signature of a handler from
+// having types, if there are any.
+func (a *analyzer) invalid(h *handler) bool {
+	search := &invalidSearch{root: a.pkg.graph, seen: make(map[types.Type]bool)}
+	signature := h.fn.Signature()
+	for _, tuple := range []*types.Tuple{signature.Params(), signature.Results()} {
+		for v := range tuple.Variables() {
+			search.visit(v.Type(), written{a.pkg.graph, h.decl.Type})
+			if t := endless(v.Type(), make(map[types.Type]bool)); t != nil {
+				a.report(h.decl.Name.Pos(), "func %s needs types without end, for every instance of %s needs another: give its type arguments an end", h.fn.Name(), t.Obj().Name())
+				return true
+			}
+		}
+	}
+	var errs []types.Error
+	for _, place := range search.found {
+		errs = append(errs, errorsBehind(place, make(map[ast.Node]bool))...)
+	}
+	if len(search.found) > 0 {
+		a.needs(h, errs)
+	}
+	return len(search.found) > 0
+}
+
+// needs reports type errors that a handler cannot do without. There may be none
+// that could be found.
+func (a *analyzer) needs(h *handler, errs []types.Error) {
+	if len(errs) == 0 {
+		a.report(h.decl.Name.Pos(), "the signature of func %s has a type that is invalid: correct what go build reports, then generate again", h.fn.Name())
+	}
+	var problem *Diagnostic
+	for _, err := range errs {
+		if continued(err) {
+			problem.relate(a.pkg.position(err.Pos), "%s", strings.TrimSpace(err.Msg))
+			continue
+		}
+		first, _, _ := strings.Cut(err.Msg, "\n")
+		remedy := ": correct it"
+		if strings.Contains(first, ": go get ") {
+			remedy = ""
+		}
+		problem = a.report(err.Pos, "%s%s, then generate again", strings.TrimSuffix(first, ":"), remedy)
+		problem.relate(h.pos, "it is needed by the %s %s", h.kind, h.title())
+	}
+}
+
+// continued reports whether an error goes on from the one before it.
+func continued(err types.Error) bool { return strings.HasPrefix(err.Msg, "\t") }
+
+// written is a piece of a package's syntax.
+type written struct {
+	pkg  *packages.Package
+	node ast.Node
+}
+
+// errorsInside returns the type errors at places in a node.
+func errorsInside(pkg *packages.Package, node ast.Node) []types.Error {
+	var found []types.Error
+	inside := false
+	for _, err := range pkg.TypeErrors {
+		if !continued(err) {
+			inside = node.Pos() <= err.Pos && err.Pos < node.End()
+		}
+		if inside {
+			found = append(found, err)
+		}
+	}
+	return found
+}
+
+// errorsBehind returns the type errors that make a type in a node invalid: those
+// inside it, or else those in what it refers to.
+func errorsBehind(w written, seen map[ast.Node]bool) []types.Error {
+	if seen[w.node] {
+		return nil
+	}
+	seen[w.node] = true
+	found := errorsInside(w.pkg, w.node)
+	if len(found) > 0 {
+		return found
+	}
+	ast.Inspect(w.node, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		obj := w.pkg.TypesInfo.Uses[id]
+		if imported, ok := obj.(*types.PkgName); ok {
+			found = append(found, importErrors(w.pkg, imported)...)
+		} else if obj != nil && obj.Pkg() == w.pkg.Types && obj.Parent() == obj.Pkg().Scope() {
+			if spec := declaration(w.pkg, obj.Pos()); spec != nil {
+				found = append(found, errorsBehind(written{w.pkg, spec}, seen)...)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// importErrors returns what the go command says of an import that failed.
+func importErrors(pkg *packages.Package, name *types.PkgName) []types.Error {
+	for _, file := range pkg.Syntax {
+		for _, spec := range file.Imports {
+			if pkg.TypesInfo.Implicits[spec] != name && (spec.Name == nil || pkg.TypesInfo.Defs[spec.Name] != name) {
+				continue
+			}
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return nil
+			}
+			failed := errorsInside(pkg, spec)
+			for i := range failed {
+				failed[i].Msg = "could not import " + path
+				if imported := pkg.Imports[path]; imported != nil && len(imported.Errors) > 0 {
+					failed[i].Msg = strings.Replace(imported.Errors[0].Msg, "; to add it:\n\tgo get ", ": go get ", 1)
+				}
+			}
+			return failed
+		}
+	}
+	return nil
+}
+
+// invalidSearch looks for invalid types in what a signature reaches, and finds
+// where they are written.
+type invalidSearch struct {
+	root  *packages.Package
+	seen  map[types.Type]bool
+	found []written
+}
+
+// visit looks into a type that is written in the node.
+func (s *invalidSearch) visit(t types.Type, in written) {
+	for inner := range parts(t) {
+		s.visit(inner, in)
+	}
+	switch t := t.(type) {
+	case *types.Basic:
+		if t.Kind() == types.Invalid && !slices.Contains(s.found, in) {
+			s.found = append(s.found, in)
+		}
+	case *types.Alias:
+		if !s.seen[t] {
+			s.seen[t] = true
+			s.visit(t.Rhs(), s.declaration(t.Obj(), in))
+		}
+	case *types.Named:
+		if n := t.TypeArgs().Len(); n > 0 && n != t.TypeParams().Len() {
+			s.visit(types.Typ[types.Invalid], in)
+		}
+		t = t.Origin() // of which a type may reach ever new instances
+		if !s.seen[t] {
+			s.seen[t] = true
+			s.visit(t.Underlying(), s.declaration(t.Obj(), in))
+		}
+	}
+}
+
+// declaration returns where a type is declared, or where it is mentioned when
+// its package was not loaded from source: such a package has no errors.
+func (s *invalidSearch) declaration(obj *types.TypeName, mention written) written {
+	found := mention
+	packages.Visit([]*packages.Package{s.root}, func(pkg *packages.Package) bool {
+		if pkg.Types == obj.Pkg() && pkg.Types != nil {
+			if spec := declaration(pkg, obj.Pos()); spec != nil {
+				found = written{pkg, spec}
+			}
+		}
+		return found == mention
+	}, nil)
+	return found
+}
+
+// declaration returns the specification that declares a name, at a package's top
+// level, or nil.
+func declaration(pkg *packages.Package, name token.Pos) ast.Spec {
+	for _, file := range pkg.Syntax {
+		for _, decl := range file.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok || name < gen.Pos() || name >= gen.End() {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if spec.Pos() <= name && name < spec.End() {
+					return spec
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// endless returns a generic type that reaches ever new instances of itself from
+// a type, or nil. The compiler refuses it, but our type checker, which sees no
+// function bodies and has errors for that reason alone, does not come to that.
+func endless(t types.Type, seen map[types.Type]bool) *types.Named {
+	if t == nil || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	if named, ok := t.(*types.Named); ok && nesting(named) > maxNesting {
+		return named
+	}
+	for inner := range parts(t.Underlying()) {
+		if found := endless(inner, seen); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// maxNesting is how deep type arguments are nested in each other at most.
+const maxNesting = 20
+
+func nesting(t types.Type) int {
+	deepest := 0
+	for inner := range parts(t) {
+		deepest = max(deepest, nesting(inner))
+	}
+	return deepest + 1
+}
