@@ -190,7 +190,7 @@ func (a *analyzer) handler(d directive) *handler {
 		return nil
 	}
 	if problem := h.fit(signature); problem != "" {
-		a.report(d.fn.Name.Pos(), "func %s is no %s: %s%s", name, d.kind, problem, h.namesakes(signature))
+		a.report(d.fn.Name.Pos(), "func %s cannot be %s: %s%s", name, d.kind.one(), problem, h.namesakes(signature))
 		return nil
 	}
 	for _, t := range []types.Type{h.in, h.out} {

@@ -26,6 +26,17 @@ const (
 
 var kinds = []kind{entrypoint, websocket, ping, task, middleware}
 
+// one names a kind with its article.
+func (k kind) one() string {
+	switch k {
+	case entrypoint:
+		return "an " + string(k)
+	case middleware:
+		return string(k)
+	}
+	return "a " + string(k)
+}
+
 // directive is one directive on a function.
 type directive struct {
 	pos   token.Pos

@@ -335,12 +335,18 @@ func (e *emitter) routes() string {
 	for _, r := range rows {
 		b.WriteString(strings.TrimRight(fmt.Sprintf("\t%-*s  %-*s  %s", routeWidth, r.route, handlerWidth, r.handler, r.payload), " ") + "\n")
 	}
-	if all := e.agent.of(middleware); len(all) > 0 {
-		var titles []string
-		for _, h := range all {
-			titles = append(titles, h.title())
-		}
-		fmt.Fprintf(&b, "\nEvery request passes through %s.\n", strings.Join(titles, ", then "))
+	var wrappers, launchers []string
+	for _, h := range e.agent.of(middleware) {
+		wrappers = append(wrappers, h.title())
+	}
+	for _, h := range e.agent.of(task) {
+		launchers = append(launchers, strings.TrimSuffix(h.title(), h.fn.Name())+e.names.launchers[h].name)
+	}
+	if len(wrappers) > 0 {
+		fmt.Fprintf(&b, "\nEvery request passes through %s.\n", strings.Join(wrappers, ", then "))
+	}
+	if len(launchers) > 0 {
+		fmt.Fprintf(&b, "\nTasks are started with %s.\n", strings.Join(launchers, ", "))
 	}
 	return b.String()
 }

@@ -19,6 +19,8 @@ const (
 //
 //	POST /invocations  Researcher.Handle  Request -> Report
 //	GET  /ping         Researcher.Ping
+//
+// Tasks are started with Researcher.StartResearch.
 func NewServer(researcher *Researcher, opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke: runtime.Unary[Request, Report]("Researcher.Handle", researcher.Handle),

@@ -23,6 +23,8 @@ const (
 //	GET  /ping         Health
 //
 // Every request passes through Logging.
+//
+// Tasks are started with startCount.
 func NewServer(opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke:     runtime.OpenStream[Question, Token]("Answer", Answer),

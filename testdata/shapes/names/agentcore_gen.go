@@ -24,6 +24,8 @@ const (
 //	GET  /ping         opts.health
 //
 // Every request passes through Opts.
+//
+// Tasks are started with r.StartContext.
 func NewServer(server *Server, o opts, options ...agentcore.Option) *agentcore.Server {
 	return agentcore.NewServer(agentcore.Handlers{
 		Invoke: agentcore.Stream("Server.Time", func(_ stdcontext.Context, input wall.Time) stditer.Seq2[wall.Time, error] {

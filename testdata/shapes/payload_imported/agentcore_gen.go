@@ -20,6 +20,8 @@ const (
 // NewServer returns a server for this agent:
 //
 //	POST /invocations  Visits  travel.Place -> stream of *Visit
+//
+// Tasks are started with StartSeasons.
 func NewServer(opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke: runtime.Stream[travel.Place, *Visit]("Visits", Visits),

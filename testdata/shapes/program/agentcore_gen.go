@@ -18,6 +18,8 @@ const (
 // NewServer returns a server for this agent:
 //
 //	POST /invocations  reply  question -> answer
+//
+// Tasks are started with clock.startRemind.
 func NewServer(opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke: runtime.Unary[question, answer]("reply", reply),

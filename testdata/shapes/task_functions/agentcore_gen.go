@@ -18,6 +18,8 @@ const (
 // NewServer returns a server for this agent:
 //
 //	POST /invocations  Take  Order -> nothing
+//
+// Tasks are started with StartShip, startSweep, StartWatch, startFile.
 func NewServer(opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke: runtime.Unary("Take", func(ctx context.Context, in Order) (runtime.None, error) {

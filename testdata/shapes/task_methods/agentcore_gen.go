@@ -18,6 +18,8 @@ const (
 // NewServer returns a server for this agent:
 //
 //	POST /invocations  Garden.Plant  Seed -> nothing
+//
+// Tasks are started with Garden.StartGrow, Garden.startWater, Shed.StartTidy, Shed.StartTidyFor.
 func NewServer(garden *Garden, opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
 		Invoke: runtime.Unary("Garden.Plant", func(ctx context.Context, in Seed) (runtime.None, error) {
