@@ -10,7 +10,6 @@ require (
 	github.com/tmaxmax/go-sse v0.12.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/mod v0.42.0
-	golang.org/x/term v0.47.0
 	golang.org/x/tools v0.52.0
 )
 

@@ -22,6 +22,9 @@ import (
 
 // TestReadmeTryIt runs what the README tells a stranger to run first.
 func TestReadmeTryIt(t *testing.T) {
+	if err := testmodule.DependOnSources(); err != nil {
+		t.Fatal(err)
+	}
 	section := readmeSection(t, "Try it")
 	base := serve(t, testmodule.Root(), code(t, section, "sh", 0))
 

@@ -20,12 +20,17 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/testmodule"
 )
 
 // patience bounds waits that a working example ends at once.
 const patience = 30 * time.Second
 
 func TestReadmes(t *testing.T) {
+	if err := testmodule.DependOnSources(); err != nil {
+		t.Fatal(err)
+	}
 	bin := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./...").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

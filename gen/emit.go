@@ -36,7 +36,7 @@ func emit(agent *agent, names *names) ([]byte, error) {
 	if err := e.file.Render(&body); err != nil {
 		return nil, fmt.Errorf("package %s: the generated file is not valid Go, which is a fault of agentcore-gen: %w", agent.pkg.Path(), err)
 	}
-	top := header + "\n\n"
+	top := header + "\n\n// If this file does not compile, it is out of date: go generate.\n\n"
 	if agent.constraint != "" {
 		top += "//go:build " + agent.constraint + "\n\n"
 	}

@@ -79,6 +79,11 @@ func (h *handler) fitInput(params []types.Type) string {
 	case 1:
 		h.in = params[0]
 	default:
+		for _, t := range params {
+			if channel, ok := t.Underlying().(*types.Chan); ok && h.kind == entrypoint {
+				return fmt.Sprintf("a stream is an iter.Seq2[%s, error] as the result, and not a channel", h.text(channel.Elem()))
+			}
+		}
 		return "it takes more than one payload; take one struct with a field for each"
 	}
 	return ""

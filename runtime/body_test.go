@@ -282,3 +282,30 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// A body that is declared too large is refused without being read.
+func TestBodyDeclaredTooLarge(t *testing.T) {
+	server := newServer(runtime.Handlers{}, runtime.WithMaxBodyBytes(10))
+	body := &countingReader{}
+	request := httptest.NewRequest("POST", "/invocations", body)
+	request.ContentLength = 11
+	recorder := httptest.NewRecorder()
+	server.ServeHTTP(recorder, request)
+	if recorder.Code != 413 || body.reads != 0 {
+		t.Errorf("answered %d after %d reads, want 413 and none", recorder.Code, body.reads)
+	}
+}
+
+type countingReader struct{ reads int }
+
+func (r *countingReader) Read([]byte) (int, error) {
+	r.reads++
+	return 0, io.EOF
+}
+
+// Zero is no limit.
+func TestBodyWithoutLimit(t *testing.T) {
+	if got := record(newServer(runtime.Handlers{}, runtime.WithMaxBodyBytes(0)), "POST", "/invocations", `{}`); got.status != 500 {
+		t.Errorf("answered %d %s, want that there is no entrypoint", got.status, got.body)
+	}
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Request headers with a meaning, in the spelling of the service's
-// documentation.
+// Request headers with a meaning, in Go's canonical spelling, which lastValue
+// depends on.
 const (
 	headerSessionID        = "X-Amzn-Bedrock-Agentcore-Runtime-Session-Id"
 	headerRequestID        = "X-Amzn-Bedrock-Agentcore-Runtime-Request-Id"

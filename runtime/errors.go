@@ -57,7 +57,8 @@ func (e *StatusError) status() int {
 }
 
 // WriteError answers a request with an error, as the server does it for the
-// errors of handlers: for raw handlers and middleware.
+// errors of handlers: for raw handlers and middleware that have written nothing
+// yet.
 func WriteError(w http.ResponseWriter, err error) { fail(w, err) }
 
 // errorBody is the JSON of a failed request.
@@ -91,7 +92,7 @@ func (*panicError) Error() string     { return "internal error" }
 func (*panicError) ErrorType() string { return "panic" }
 
 func isPanic(err error) bool {
-	_, ok := errors.AsType[*panicError](err)
+	_, ok := err.(*panicError)
 	return ok
 }
 
@@ -103,6 +104,20 @@ func panicked(value any) error {
 		return http.ErrAbortHandler
 	}
 	return &panicError{value: value, stack: debug.Stack()}
+}
+
+// safely calls f. A panic of f, or of the methods of the error that it returns,
+// as those of a nil pointer may, is returned as an error.
+func safely(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = panicked(value)
+		}
+	}()
+	if err = f(); err != nil {
+		_, _ = err.Error(), errorType(err)
+	}
+	return err
 }
 
 // errorType names the kind of a failure in a stream's error event: what the

@@ -28,8 +28,7 @@ type Handlers struct {
 // [Raw] make one; the zero value is no handler.
 type InvokeHandler struct {
 	name  string
-	serve func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome
-	raw   http.HandlerFunc
+	serve func(s *Server, w *responseWriter, r *http.Request) outcome
 }
 
 // None is the payload type of a handler that takes none: it decodes from any
@@ -49,8 +48,8 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 // and its text, or with the status and detail of a [StatusError].
 func Unary[In, Out any](name string, handle func(context.Context, In) (Out, error)) InvokeHandler {
 	decode := decoder[In]()
-	return InvokeHandler{name: name, serve: func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome {
-		in, err := decode(body)
+	return InvokeHandler{name: name, serve: func(s *Server, w *responseWriter, r *http.Request) outcome {
+		in, err := payload(s, w, r, decode)
 		if err != nil {
 			return fail(w, err)
 		}
@@ -80,8 +79,8 @@ func Stream[In, Out any](name string, handle func(context.Context, In) iter.Seq2
 // its own error is answered with a status, as in [Unary].
 func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter.Seq2[Out, error], error)) InvokeHandler {
 	decode := decoder[In]()
-	return InvokeHandler{name: name, serve: func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) outcome {
-		in, err := decode(body)
+	return InvokeHandler{name: name, serve: func(s *Server, w *responseWriter, r *http.Request) outcome {
+		in, err := payload(s, w, r, decode)
 		if err != nil {
 			return fail(w, err)
 		}
@@ -107,7 +106,25 @@ func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter
 // Raw returns a handler that reads the request and writes the answer itself.
 // The body has not been read, nor limited, nor checked.
 func Raw(name string, handle func(http.ResponseWriter, *http.Request)) InvokeHandler {
-	return InvokeHandler{name: name, raw: handle}
+	return InvokeHandler{name: name, serve: func(_ *Server, w *responseWriter, r *http.Request) outcome {
+		handle(w, r)
+		if !w.begun {
+			return outcome{status: http.StatusOK} // which net/http sends
+		}
+		return outcome{status: w.status}
+	}}
+}
+
+// payload reads and decodes the body, and lets go of it before the handler runs.
+func payload[In any](s *Server, w http.ResponseWriter, r *http.Request, decode func([]byte) (In, error)) (In, error) {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	body, err := readBody(w, r, buf, s.opts.maxBody)
+	if err != nil {
+		var none In
+		return none, err
+	}
+	return decode(body)
 }
 
 // noEntrypoint stands in for a missing handler. The body is checked first.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -49,15 +50,22 @@ func (e *badRequest) Unwrap() error { return e.cause }
 // valid as long as buf is. Content-Type is not consulted: whatever the caller
 // sends is taken for JSON, as in the Python SDK.
 func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit int64) ([]byte, error) {
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	tooLarge := &badRequest{status: http.StatusRequestEntityTooLarge, body: errorBody{
+		Error:   "Payload too large",
+		Details: fmt.Sprintf("the limit is %d bytes", limit),
+	}}
+	if r.ContentLength > limit {
+		return nil, tooLarge // without a look at it
+	}
 	if r.ContentLength > 0 && r.ContentLength <= maxPooledBuffer {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, &badRequest{status: http.StatusRequestEntityTooLarge, body: errorBody{
-				Error:   "Payload too large",
-				Details: fmt.Sprintf("the limit is %d bytes", limit),
-			}}
+			return nil, tooLarge
 		}
 		return nil, &badRequest{status: http.StatusBadRequest, body: errorBody{Error: "Incomplete body", Details: err.Error()}}
 	}
@@ -115,6 +123,9 @@ func payloadError(err error) error {
 	bad := &badRequest{status: http.StatusBadRequest}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		bad.body = errorBody{Error: "Invalid JSON", Details: fmt.Sprintf("%v (byte %d)", syntax, syntax.Offset)}
+		if syntax.Offset == 0 {
+			bad.body.Details = "it is empty"
+		}
 	} else if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		where := "the payload"
 		if mismatch.Field != "" {

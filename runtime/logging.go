@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // LogHandler returns a handler that adds requestId and sessionId to the records
@@ -25,6 +23,10 @@ func LogHandler(next slog.Handler) slog.Handler {
 	return logHandler{Handler: next}
 }
 
+// identifiedKey marks a context whose record has the ids already, from a
+// LogHandler around another one.
+type identifiedKey struct{}
+
 type logHandler struct {
 	slog.Handler              // with all attributes and groups
 	outer        slog.Handler // without what inner adds; nil if that is nothing
@@ -36,9 +38,10 @@ type addition func(slog.Handler) slog.Handler
 
 func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
 	req := requestFrom(ctx)
-	if req == nil {
+	if req == nil || ctx.Value(identifiedKey{}) != nil {
 		return h.Handler.Handle(ctx, record)
 	}
+	ctx = context.WithValue(ctx, identifiedKey{}, true)
 	ids := []slog.Attr{slog.String("requestId", req.requestID()), slog.String("sessionId", req.sessionID())}
 	if h.outer == nil {
 		record = record.Clone()
@@ -71,27 +74,42 @@ func (h logHandler) with(add addition) slog.Handler {
 	return logHandler{add(h.Handler), outer, append(slices.Clip(h.inner), add)}
 }
 
-// untouchedLog is the handler that package log/slog begins with. A program that
-// has put its own in place keeps it.
-var untouchedLog = slog.Default().Handler()
+// isBuiltin reports whether a handler is the one that package log/slog begins
+// with, which has no name for others to compare with.
+func isBuiltin(h slog.Handler) bool { return fmt.Sprintf("%T", h) == "*slog.defaultHandler" }
 
-// defaultLogger returns the program's own default logger, if it has set one,
-// and else one that writes to standard error.
-func defaultLogger() *slog.Logger {
-	if own := slog.Default(); own.Handler() != untouchedLog {
-		return slog.New(LogHandler(own.Handler()))
+// defaultLogger returns the program's own default logger, if it has set one, and
+// else one that writes to standard error: text on a terminal, and otherwise
+// JSON with the keys that the Python SDK uses. That one is returned without the
+// name of the server's records, too, for other records.
+func defaultLogger() (log, own *slog.Logger) {
+	if program := slog.Default(); !isBuiltin(program.Handler()) {
+		return slog.New(LogHandler(program.Handler())), nil
 	}
-	return newLogger(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())) && !inContainer())
+	if isTerminal(os.Stderr) && !inContainer() {
+		own = slog.New(LogHandler(slog.NewTextHandler(os.Stderr, nil)))
+		return own, own
+	}
+	own = slog.New(LogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: renameKey})))
+	return own.With("logger", "agentcore.runtime"), own
 }
 
-// newLogger returns a logger whose records are text, or JSON with the keys that
-// the Python SDK uses.
-func newLogger(w io.Writer, text bool) *slog.Logger {
-	if text {
-		return slog.New(LogHandler(slog.NewTextHandler(w, nil)))
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// setDefaultLogger makes a logger the default of package slog, unless the
+// program has set one. Package log, which slog would take over and whose lines
+// would all have the level INFO, stays as it is.
+func setDefaultLogger(logger *slog.Logger) {
+	if !isBuiltin(slog.Default().Handler()) {
+		return
 	}
-	return slog.New(LogHandler(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: renameKey}))).
-		With("logger", "agentcore.runtime")
+	writer, flags := log.Writer(), log.Flags()
+	slog.SetDefault(logger)
+	log.SetOutput(writer)
+	log.SetFlags(flags)
 }
 
 func renameKey(groups []string, a slog.Attr) slog.Attr {
@@ -100,6 +118,9 @@ func renameKey(groups []string, a slog.Attr) slog.Attr {
 	}
 	switch a.Key {
 	case slog.TimeKey:
+		if a.Value.Kind() != slog.KindTime {
+			return a // a handler's own
+		}
 		return slog.String("timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
 	case slog.MessageKey:
 		a.Key = "message"
@@ -129,34 +150,57 @@ func errorAttrs(err error) (attrs []any) {
 	return []any{"errorType", errorType(err), "errorMessage", err.Error()}
 }
 
+// causeAttrs describes why an invocation was refused, without what the handler
+// has said of it: that was for the caller, and may hold a prompt.
+func causeAttrs(err error) (attrs []any) {
+	defer func() {
+		if recover() != nil { // a cause whose own methods panic
+			attrs = nil
+		}
+	}()
+	if bad, ok := err.(*badRequest); ok {
+		return []any{"reason", bad.Error()}
+	}
+	chosen, ok := errors.AsType[*StatusError](err)
+	if !ok {
+		return nil
+	}
+	cause := chosen.Err
+	if cause != nil && cause.Error() == chosen.Error() {
+		cause = errors.Unwrap(cause) // of Errorf
+	}
+	if cause == nil {
+		return nil
+	}
+	return []any{"cause", cause.Error()}
+}
+
 // logInvocation writes the one record of an invocation that has ended.
 // Prompts and answers are not logged.
 func (s *Server) logInvocation(ctx context.Context, out outcome, took time.Duration) {
-	log := s.log.With("handler", s.handlers.Invoke.name, "status", out.status)
 	_, chosen := errors.AsType[*StatusError](out.err)
-	_, refused := out.err.(*badRequest)
+	level, what := slog.LevelInfo, "the invocation completed"
+	var attrs []any
 	switch {
 	case isPanic(out.err):
-		log.ErrorContext(ctx, fmt.Sprintf("the invocation failed (%.3fs)", took.Seconds()), errorAttrs(out.err)...)
+		level, what, attrs = slog.LevelError, "the invocation failed", errorAttrs(out.err)
 	case errors.Is(context.Cause(ctx), http.ErrServerClosed):
-		log.WarnContext(ctx, fmt.Sprintf("the shutdown ended the invocation (%.3fs)", took.Seconds()))
+		level, what = slog.LevelWarn, "the shutdown ended the invocation"
 	case errors.Is(ctx.Err(), context.Canceled): // and not a middleware's deadline
-		log.InfoContext(ctx, fmt.Sprintf("the caller left the invocation (%.3fs)", took.Seconds()))
-	case errors.Is(out.err, http.ErrAbortHandler):
-		log.WarnContext(ctx, fmt.Sprintf("the handler cut the connection (%.3fs)", took.Seconds()))
+		what = "the caller left the invocation"
+	case out.cut:
+		level, what = slog.LevelWarn, "the handler cut the connection"
 	case out.err != nil && out.streaming:
-		log.ErrorContext(ctx, "the stream failed", errorAttrs(out.err)...)
+		level, what, attrs = slog.LevelError, "the stream failed", errorAttrs(out.err)
 	case out.status >= 500 && out.err != nil && !chosen:
-		log.ErrorContext(ctx, fmt.Sprintf("the invocation failed (%.3fs)", took.Seconds()), errorAttrs(out.err)...)
+		level, what, attrs = slog.LevelError, "the invocation failed", errorAttrs(out.err)
 	case out.status >= 500:
-		log.ErrorContext(ctx, fmt.Sprintf("the invocation failed (%.3fs)", took.Seconds()))
-	case out.status >= 400 && refused:
-		log.WarnContext(ctx, fmt.Sprintf("the invocation was refused (%.3fs)", took.Seconds()), "reason", out.err.Error())
+		level, what, attrs = slog.LevelError, "the invocation failed", causeAttrs(out.err)
 	case out.status >= 400:
-		log.WarnContext(ctx, fmt.Sprintf("the invocation was refused (%.3fs)", took.Seconds()))
-	default:
-		log.InfoContext(ctx, fmt.Sprintf("the invocation completed (%.3fs)", took.Seconds()))
+		level, what, attrs = slog.LevelWarn, "the invocation was refused", causeAttrs(out.err)
 	}
+	attrs = append([]any{"handler", s.handlers.Invoke.name, "status", out.status}, attrs...)
+	s.log.Log(ctx, level, fmt.Sprintf("%s (%.3fs)", what, took.Seconds()), attrs...)
 }
 
 func (s *Server) logTask(ctx context.Context, t *Task, took time.Duration) {
@@ -179,9 +223,6 @@ func (s *Server) logSocket(ctx context.Context, end socketEnd, err error, took t
 	case socketMisused:
 		log.WarnContext(ctx, fmt.Sprintf("the WebSocket closed (%.3fs)", took.Seconds()), "reason", err.Error())
 	case socketFailed:
-		if err == nil {
-			err = errors.New("the handler returned without accepting the connection")
-		}
 		log.ErrorContext(ctx, fmt.Sprintf("the WebSocket handler failed (%.3fs)", took.Seconds()), errorAttrs(err)...)
 	default:
 		log.InfoContext(ctx, fmt.Sprintf("the WebSocket closed (%.3fs)", took.Seconds()))

@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -344,6 +345,44 @@ func TestLogDefault(t *testing.T) {
 	}
 }
 
+// The cause of a refusal is for the log, and what the caller is told is not.
+func TestLogCause(t *testing.T) {
+	cause := errors.New("the database is down")
+	for name, test := range map[string]struct {
+		err  error
+		want any
+	}{
+		"beside a detail": {&runtime.StatusError{Status: 500, Detail: "sorry", Err: cause}, cause.Error()},
+		"wrapped":         {runtime.Errorf(503, "not now: %w", cause), cause.Error()},
+		"none":            {runtime.Errorf(404, "no order"), nil},
+		"that panics":     {&runtime.StatusError{Status: 404, Detail: "gone", Err: (*unwrapping)(nil)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var logs logs
+			handler := runtime.Unary("Ask", func(context.Context, any) (any, error) { return nil, test.err })
+			record(runtime.NewServer(runtime.Handlers{Invoke: handler}, runtime.WithLogger(logs.logger())), "POST", "/invocations", `{}`)
+			if got := logs.only(t); got["cause"] != test.want {
+				t.Errorf("logged %v, want the cause %v", got, test.want)
+			}
+		})
+	}
+}
+
+// A LogHandler around another one adds the ids once.
+func TestLogHandlerTwice(t *testing.T) {
+	var text bytes.Buffer
+	inner := slog.New(runtime.LogHandler(slog.NewJSONHandler(&text, nil))).With("a", 1)
+	logger := slog.New(runtime.LogHandler(struct{ slog.Handler }{inner.Handler()}))
+	handler := runtime.Unary("Ask", func(ctx context.Context, _ any) (any, error) {
+		logger.InfoContext(ctx, "asked")
+		return nil, nil
+	})
+	record(newServer(runtime.Handlers{Invoke: handler}), "POST", "/invocations", `{}`)
+	if n := strings.Count(text.String(), `"requestId"`); n != 1 {
+		t.Errorf("there are %d request ids in %s", n, &text)
+	}
+}
+
 // What a handler logs with its context carries the ids without further ado.
 func TestLogOfHandlersByDefault(t *testing.T) {
 	child := startChild(t, "handler logs")
@@ -353,8 +392,8 @@ func TestLogOfHandlersByDefault(t *testing.T) {
 	child.wait(t, 0)
 	for _, record := range parseLogs(t, child.stderr.String()) {
 		if record["message"] == "from a handler" {
-			if record["requestId"] != "r-1" || record["sessionId"] != "s-1" {
-				t.Errorf("logged %v, want the ids of the request", record)
+			if record["requestId"] != "r-1" || record["sessionId"] != "s-1" || record["logger"] != nil || record["time"] != "noon" {
+				t.Errorf("logged %v, want the ids of the request, and what the handler said", record)
 			}
 			return
 		}

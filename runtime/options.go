@@ -40,16 +40,18 @@ func WithAddr(addr string) Option { return func(o *options) { o.addr = addr } }
 func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
 // WithGracePeriod sets how long [Server.Run] waits at its end for what is under
-// way. The default is 10 seconds; the platform allows 15 from the signal to the
-// end of the process.
+// way, before it cancels that and waits for two seconds more. The default is 10
+// seconds; the platform allows 15 from the signal to the end of the process.
 func WithGracePeriod(d time.Duration) Option { return func(o *options) { o.grace = d } }
 
 // WithMaxBodyBytes sets how large the body of an invocation may be. The default
-// is 100 MB, the limit of the service. A larger one is answered with 413.
+// is 100 MB, the limit of the service. A larger one is answered with 413. Zero
+// or less is no limit.
 func WithMaxBodyBytes(n int64) Option { return func(o *options) { o.maxBody = n } }
 
 // WithMaxMessageBytes sets how large a WebSocket message from the client may
-// be. The default is 16 MiB. A larger one closes the connection with 1009.
+// be. The default is 16 MiB. A larger one closes the connection with 1009. Zero
+// or less is no limit.
 func WithMaxMessageBytes(n int64) Option { return func(o *options) { o.maxMessage = n } }
 
 func defaultAddr() string {

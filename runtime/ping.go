@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -138,11 +139,14 @@ func (s *status) start(ctx context.Context) *question {
 	q := &question{done: make(chan struct{}), overdue: ctx.Done()}
 	go func() {
 		defer cancel()
+		defer close(q.done)
+		defer func() {
+			s.mu.Lock()
+			s.asked = nil
+			s.mu.Unlock()
+		}()
+		q.problem = errors.New("the ping function ended its goroutine") // unless it returns
 		q.answer, q.problem = s.call(ctx)
-		s.mu.Lock()
-		s.asked = nil
-		s.mu.Unlock()
-		close(q.done)
 	}()
 	return q
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type Server struct {
 	handlers Handlers
 	opts     options
 	log      *slog.Logger
+	ownLog   *slog.Logger // what log is made of, nil if the program has brought it
 	root     http.Handler // the routes in their middleware
 	status   *status
 	tasks    members[*Task]
@@ -48,9 +50,9 @@ func NewServer(handlers Handlers, opts ...Option) *Server {
 	}
 	s.log = s.opts.log
 	if s.log == nil {
-		s.log = defaultLogger()
+		s.log, s.ownLog = defaultLogger()
 	}
-	if handlers.Invoke.serve == nil && handlers.Invoke.raw == nil {
+	if handlers.Invoke.serve == nil {
 		s.handlers.Invoke = noEntrypoint
 	}
 	s.status = newStatus(handlers.Ping, func(ctx context.Context, problem error) {
@@ -72,7 +74,9 @@ func (s *Server) Context(parent context.Context) context.Context {
 // Run listens and serves until ctx ends or the process receives SIGINT or
 // SIGTERM, and then shuts down: it stops accepting, waits for invocations,
 // closes WebSockets with 1001, ends the contexts of tasks and waits for them.
-// What has not ended within the grace period is cancelled.
+// The grace period is for all of that; WebSockets and tasks are told by the
+// middle of it at the latest. What has not ended by its end is cancelled and
+// has two seconds to clean up.
 //
 // If the program has not set a default logger of log/slog, the server's becomes
 // it, so that what handlers log with their context carries the request's ids.
@@ -83,8 +87,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 
-	if slog.Default().Handler() == untouchedLog {
-		slog.SetDefault(s.log)
+	if s.ownLog != nil {
+		setDefaultLogger(s.ownLog)
 	}
 	listener, err := net.Listen("tcp", s.opts.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -134,10 +138,25 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server, cancelReques
 	s.log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.grace)
 	defer cancel()
-	httpErr := server.Shutdown(grace)
-	if err := errors.Join(httpErr, s.Shutdown(grace)); err == nil {
+	var httpErr error
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		httpErr = server.Shutdown(grace)
+	}()
+	// WebSockets and tasks come after the invocations, but they need time, too.
+	half := time.NewTimer(s.opts.grace / 2)
+	defer half.Stop()
+	select {
+	case <-drained:
+	case <-half.C:
+	}
+	restErr := s.Shutdown(grace)
+	<-drained
+	if httpErr == nil && restErr == nil {
 		return nil
 	}
+
 	cancelRequests(http.ErrServerClosed)
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
@@ -156,8 +175,8 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server, cancelReques
 // [Server.Run] does it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.sockets.close(func(socket *socket) { go socket.leave() })
-	socketsLeft := s.sockets.wait(ctx)
 	s.tasks.close(func(task *Task) { task.cancel(http.ErrServerClosed) })
+	socketsLeft := s.sockets.wait(ctx)
 	if tasksLeft := s.tasks.wait(ctx); tasksLeft+socketsLeft > 0 {
 		return fmt.Errorf("%d WebSocket handlers and %d tasks have not returned: %w", socketsLeft, tasksLeft, context.Cause(ctx))
 	}
@@ -225,10 +244,8 @@ func (s *Server) route(outer http.ResponseWriter, r *http.Request) {
 
 // allow reports whether r has one of the methods, and else refuses it.
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
-	for _, method := range methods {
-		if r.Method == method {
-			return true
-		}
+	if slices.Contains(methods, r.Method) {
+		return true
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
 	plainError(w, http.StatusMethodNotAllowed)
@@ -268,18 +285,5 @@ func (s *Server) handle(w *responseWriter, r *http.Request) (out outcome) {
 		out = fail(w, err)
 	}()
 
-	if raw := s.handlers.Invoke.raw; raw != nil {
-		raw(w, r)
-		if !w.begun {
-			return outcome{status: http.StatusOK} // which net/http sends
-		}
-		return outcome{status: w.status}
-	}
-	buf := getBuffer()
-	defer putBuffer(buf)
-	body, err := readBody(w, r, buf, s.opts.maxBody)
-	if err != nil {
-		return fail(w, err)
-	}
-	return s.handlers.Invoke.serve(s, w, r, body)
+	return s.handlers.Invoke.serve(s, w, r)
 }

@@ -47,7 +47,7 @@ func init() {
 	}, runtime.WithAddr(anyPort))
 	children["handler logs"] = run(runtime.Handlers{
 		Invoke: runtime.Unary("Log", func(ctx context.Context, _ any) (any, error) {
-			slog.InfoContext(ctx, "from a handler")
+			slog.InfoContext(ctx, "from a handler", "time", "noon")
 			return nil, nil
 		}),
 	}, runtime.WithAddr(anyPort))

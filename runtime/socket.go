@@ -86,18 +86,12 @@ func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.sockets.remove(socket)
 	start := time.Now()
-	err := socket.run(s.handlers.WebSocket)
-	end := socket.finish(err)
-	s.logSocket(r.Context(), end, err, time.Since(start))
-}
-
-func (s *socket) run(handler WebSocketHandler) (err error) {
+	err := errors.New("the handler ended its goroutine") // unless it returns
 	defer func() {
-		if value := recover(); value != nil {
-			err = panicked(value)
-		}
+		end, err := socket.finish(err)
+		s.logSocket(r.Context(), end, err, time.Since(start))
 	}()
-	return handler.serve(s)
+	err = safely(func() error { return s.handlers.WebSocket.serve(socket) })
 }
 
 // socketEnd is how a connection ended, for the log.
@@ -113,7 +107,7 @@ const (
 )
 
 // finish ends the connection after the handler has returned err.
-func (s *socket) finish(err error) socketEnd {
+func (s *socket) finish(err error) (socketEnd, error) {
 	s.acceptOnce.Do(func() { s.acceptErr = errors.New("the handler has returned") })
 	if s.conn == nil {
 		return s.refuse(err)
@@ -145,7 +139,7 @@ func (s *socket) finish(err error) socketEnd {
 	if err := s.sayGoodbye(code, reason); err == nil || errors.Is(err, websocket.ErrCloseSent) {
 		s.awaitGoodbye()
 	}
-	return end
+	return end, err
 }
 
 // leftByClient reports whether the client ended the connection, and the
@@ -163,26 +157,28 @@ func (s *socket) leftByClient(cause, err error) bool {
 }
 
 // refuse answers a handshake that the handler has not accepted.
-func (s *socket) refuse(err error) socketEnd {
-	if errors.Is(err, errHandshake) {
-		return socketRefused
+func (s *socket) refuse(err error) (socketEnd, error) {
+	if errors.Is(s.acceptErr, errHandshake) {
+		return socketRefused, s.acceptErr
 	}
 	s.w.Header().Set("Connection", "close")
 	if err == nil {
-		fail(s.w, errors.New("the WebSocket handler returned without accepting the connection"))
-		return socketFailed
+		err = errors.New("the WebSocket handler returned without accepting the connection")
+		fail(s.w, err)
+		return socketFailed, err
 	}
 	end := socketRefused
 	if isPanic(err) {
 		end = socketFailed
 	}
+	answer := err
 	if errors.Is(context.Cause(s.ctx), http.ErrServerClosed) {
-		err = Errorf(http.StatusServiceUnavailable, goingAway)
+		answer = Errorf(http.StatusServiceUnavailable, goingAway)
 	} else if _, chosen := errors.AsType[*StatusError](err); !chosen {
-		err = &StatusError{Status: http.StatusForbidden, Err: err}
+		answer = &StatusError{Status: http.StatusForbidden, Err: err}
 	}
-	fail(s.w, err)
-	return end
+	fail(s.w, answer)
+	return end, err
 }
 
 // accept upgrades the connection, once.
@@ -193,7 +189,7 @@ func (s *socket) accept() error {
 			s.acceptErr = fmt.Errorf("%w: %w", errHandshake, err)
 			return
 		}
-		conn.SetReadLimit(s.server.opts.maxMessage)
+		conn.SetReadLimit(max(s.server.opts.maxMessage, 0)) // 0 is no limit
 		s.conn = conn
 		s.unbind = context.AfterFunc(s.r.Context(), func() {
 			if !errors.Is(context.Cause(s.r.Context()), http.ErrServerClosed) { // then leave is at work
@@ -315,12 +311,20 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	if ctx.Done() != nil && ctx.Done() != s.ctx.Done() {
-		stopped := make(chan struct{})
+		written, stopped := make(chan struct{}), make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {
 			defer close(stopped)
-			s.stopSending()
+			for { // gorilla sets its deadline late, and may undo ours
+				s.stopSending()
+				select {
+				case <-written:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
 		})
 		defer func() {
+			close(written)
 			if !stop() {
 				<-stopped // lest it stop the next one
 			}
@@ -378,7 +382,7 @@ func (s *socket) awaitGoodbye() {
 	if s.ahead != nil {
 		<-s.ahead
 	}
-	for {
+	for !s.raw { // a raw handler may have left a reader behind, and frames have room for one
 		_, _, err := s.conn.NextReader()
 		if err == nil {
 			continue

@@ -37,12 +37,19 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.C
 	aborted := make(chan struct{})
 	stop := context.AfterFunc(r.Context(), func() {
 		defer close(aborted)
+		if errors.Is(r.Context().Err(), context.DeadlineExceeded) { // a middleware's: the caller is still there
+			_ = events.control.SetWriteDeadline(time.Now().Add(closeTimeout))
+			return
+		}
 		events.abort(context.Cause(r.Context()))
 	})
 	defer func() { // w must not be used after the return, however that comes about
 		_ = events.close()
 		if !stop() {
 			<-aborted
+			if events.err == nil {
+				_ = events.control.SetWriteDeadline(time.Time{}) // for the next request
+			}
 		}
 	}()
 
@@ -59,7 +66,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.C
 
 	last, failure := runSequence(values, send)
 	cut := errors.Is(failure, http.ErrAbortHandler)
-	if failure != nil && !cut && r.Context().Err() == nil {
+	if failure != nil && !cut && !errors.Is(r.Context().Err(), context.Canceled) {
 		send(last)
 	}
 	if err := events.close(); err != nil && !isPanic(failure) {

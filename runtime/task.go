@@ -68,22 +68,14 @@ func StartTask[In any](ctx context.Context, name string, in In, handle func(cont
 	}
 	s.status.begin()
 	go func() {
+		defer s.tasks.remove(task) // last, for it lets Shutdown return
+		defer close(task.done)
+		defer s.status.end()
+		defer cancel(nil)
 		start := time.Now()
-		task.err = runTask(taskCtx, in, handle)
+		task.err = errors.New("the task ended its goroutine") // unless it returns
+		task.err = safely(func() error { return handle(taskCtx, in) })
 		s.logTask(taskCtx, task, time.Since(start))
-		cancel(nil)
-		s.status.end()
-		close(task.done)
-		s.tasks.remove(task) // last, for it lets Shutdown return
 	}()
 	return task, nil
-}
-
-func runTask[In any](ctx context.Context, in In, handle func(context.Context, In) error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = panicked(value)
-		}
-	}()
-	return handle(ctx, in)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,70 @@ func TestTaskErrorThatPanics(t *testing.T) {
 }
 
 func recordPing(server http.Handler) string { return record(server, "GET", "/ping", "").body }
+
+// unwrapping is an error whose methods panic for a nil pointer.
+type unwrapping struct{ cause error }
+
+func (e *unwrapping) Error() string { return e.cause.Error() }
+func (e *unwrapping) Unwrap() error { return e.cause }
+
+// Neither an error that panics nor the end of the goroutine keeps a task alive.
+func TestTaskEndsInAnyWay(t *testing.T) {
+	for name, run := range map[string]func(context.Context, int) error{
+		"a nil error in an interface": func(ctx context.Context, _ int) error {
+			<-ctx.Done()
+			return (*unwrapping)(nil)
+		},
+		"Goexit": func(ctx context.Context, _ int) error {
+			<-ctx.Done()
+			goruntime.Goexit()
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(runtime.Handlers{})
+			task, err := runtime.StartTask(server.Context(t.Context()), "Work", 1, run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			<-task.Done()
+			if task.Err() == nil {
+				t.Error("the task has no error")
+			}
+			if got := record(server, "GET", "/ping", "").body; !strings.Contains(got, `"Healthy"`) {
+				t.Errorf("/ping answers %s", got)
+			}
+		})
+	}
+}
+
+// A task hears of the shutdown although a WebSocket handler does not care.
+func TestTaskAtShutdownBesideAStubbornWebSocket(t *testing.T) {
+	told, release := make(chan struct{}), make(chan struct{})
+	a := serve(t, runtime.Handlers{WebSocket: talk(func(_ context.Context, conn *textConn) error {
+		err := conn.Accept()
+		<-release
+		return err
+	})})
+	a.connect(t)
+	if _, err := runtime.StartTask(a.server.Context(t.Context()), "Work", 1, func(ctx context.Context, _ int) error {
+		<-ctx.Done()
+		close(told)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.server.Shutdown(t.Context()) }()
+	await(t, "the end of the task's context", told)
+	close(release)
+	if err := await(t, "the shutdown", ended); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestTaskWithoutServer(t *testing.T) {
 	for name, ctx := range map[string]context.Context{

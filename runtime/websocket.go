@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -38,7 +40,8 @@ func WebSocket[In, Out any](name string, handle func(context.Context, *Conn[In, 
 // RawWebSocket returns a handler that works on the accepted connection itself.
 // It must keep the rules of package websocket: one reader and one writer at a
 // time, and somebody has to read. When it returns, the connection is closed as
-// in [WebSocket]. The context ends when the server shuts down.
+// in [WebSocket]. The context ends when the server shuts down or the handler has
+// returned, and not when the client goes away, which only reading tells.
 func RawWebSocket(name string, handle func(context.Context, *websocket.Conn) error) WebSocketHandler {
 	return WebSocketHandler{name: name, raw: true, serve: func(s *socket) error {
 		if err := s.accept(); err != nil {
@@ -108,8 +111,9 @@ func (c *Conn[In, Out]) Accept() error { return c.socket.accept() }
 // client goes away, or ctx ends, which does the connection no harm.
 //
 // When the client has closed the connection or gone away, the error is a
-// [*CloseError]; errors.Is(err, io.EOF) tells a regular end. When the message
-// does not decode into an In, it is a [*MessageError].
+// [*CloseError]; errors.Is(err, io.EOF) tells a regular end. When the server
+// shuts down, it is [http.ErrServerClosed]. When the message does not decode
+// into an In, it is a [*MessageError].
 func (c *Conn[In, Out]) Receive(ctx context.Context) (In, error) {
 	kind, data, err := c.socket.receive(ctx)
 	if err != nil {
@@ -141,7 +145,9 @@ func (c *Conn[In, Out]) Messages(ctx context.Context) iter.Seq2[In, error] {
 }
 
 // Send sends a message. It returns when the message is handed to the operating
-// system, not when the client has it.
+// system, not when the client has it. Text that is not UTF-8 is mended. The
+// errors of [Conn.Receive] about the end of the connection are those of Send,
+// too.
 //
 // A message cannot be taken back half sent. When a client does not read for 30
 // seconds, or ctx ends meanwhile, Send fails and the connection is lost: to
@@ -161,6 +167,7 @@ func (c *Conn[In, Out]) Close(code int, reason string) error {
 	if err := c.socket.accept(); err != nil {
 		return err
 	}
+	_ = c.socket.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 	return c.socket.sayGoodbye(code, reason)
 }
 
@@ -191,7 +198,9 @@ func messageEncoder[Out any]() func(Out) (int, []byte, error) {
 	var zero Out
 	switch any(zero).(type) {
 	case string:
-		return func(out Out) (int, []byte, error) { return websocket.TextMessage, []byte(any(out).(string)), nil }
+		return func(out Out) (int, []byte, error) {
+			return websocket.TextMessage, []byte(strings.ToValidUTF8(any(out).(string), "\ufffd")), nil
+		}
 	case []byte:
 		return func(out Out) (int, []byte, error) { return websocket.BinaryMessage, any(out).([]byte), nil }
 	}

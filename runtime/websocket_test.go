@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,12 +62,14 @@ func readText(t *testing.T, conn *websocket.Conn) string {
 	return string(data)
 }
 
-// readClose reads until the server closes the connection, and says how.
+// readClose reads until the server closes the connection, and says how. It then
+// closes the client's side.
 func readClose(t *testing.T, conn *websocket.Conn) *websocket.CloseError {
 	t.Helper()
 	for {
 		_, _, err := conn.ReadMessage()
 		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+			conn.Close()
 			return closed
 		}
 		if err != nil {
@@ -979,6 +982,85 @@ func TestRawWebSocket(t *testing.T) {
 				t.Errorf("logged %v, want the level %s", record, test.level)
 			}
 		})
+	}
+}
+
+// A raw handler may leave a goroutine behind that reads.
+func TestRawWebSocketLeavesAReader(t *testing.T) {
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	a := serve(t, runtime.Handlers{WebSocket: runtime.RawWebSocket("Leave", func(_ context.Context, conn *websocket.Conn) error {
+		readers.Go(func() {
+			for {
+				if _, _, err := conn.ReadMessage(); err != nil {
+					return
+				}
+			}
+		})
+		return nil
+	})})
+	for range 20 {
+		conn := a.connect(t)
+		for range 100 {
+			if conn.WriteMessage(websocket.BinaryMessage, make([]byte, 10_000)) != nil {
+				break // the agent has hung up
+			}
+		}
+		conn.Close()
+	}
+}
+
+// A handler that says goodbye does not wait for a client that does not.
+func TestWebSocketCloseToADeafClient(t *testing.T) {
+	received := make(chan error, 1)
+	conn := serve(t, runtime.Handlers{WebSocket: talk(func(ctx context.Context, conn *textConn) error {
+		if err := conn.Close(4001, "enough"); err != nil {
+			return err
+		}
+		_, err := conn.Receive(ctx)
+		received <- err
+		return nil
+	})}).connect(t)
+	conn.SetCloseHandler(func(int, string) error { return nil }) // which answers nothing
+	if err := await(t, "the end of Receive", received); err == nil {
+		t.Error("Receive returned a message")
+	}
+}
+
+// Text that is not UTF-8 would make the client fail the connection.
+func TestWebSocketSendsOnlyText(t *testing.T) {
+	conn := serve(t, runtime.Handlers{WebSocket: talk(func(ctx context.Context, conn *textConn) error {
+		return conn.Send(ctx, "caf\xc3")
+	})}).connect(t)
+	if got := readText(t, conn); got != "caf\ufffd" {
+		t.Errorf("received %q", got)
+	}
+}
+
+// A handshake that has failed is answered once, whatever the handler returns.
+func TestWebSocketBrokenHandshakeIgnored(t *testing.T) {
+	handler := talk(func(_ context.Context, conn *textConn) error {
+		_ = conn.Accept()
+		return nil
+	})
+	got := record(newServer(runtime.Handlers{WebSocket: handler}), "GET", "/ws", "",
+		"Connection", "upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13") // and no key
+	if got.status != 400 || strings.Contains(got.body, "{") {
+		t.Errorf("answered %d %s, want the upgrader's 400 alone", got.status, got.body)
+	}
+}
+
+// A handler that ends its goroutine, as t.FailNow does, ends the connection.
+func TestWebSocketHandlerEndsItsGoroutine(t *testing.T) {
+	conn := serve(t, runtime.Handlers{WebSocket: talk(func(_ context.Context, conn *textConn) error {
+		if err := conn.Accept(); err != nil {
+			return err
+		}
+		goruntime.Goexit()
+		return nil
+	})}).connect(t)
+	if got := readClose(t, conn); got.Code != websocket.CloseInternalServerErr {
+		t.Errorf("closed with %d, want 1011", got.Code)
 	}
 }
 

@@ -117,13 +117,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // printText prints diagnostics, and changes when they were only to be checked.
+// A run that finds nothing to do says so: somebody may have expected otherwise.
 func printText(w io.Writer, result *gen.Result, check bool) {
 	for _, d := range result.Diagnostics {
 		fmt.Fprintln(w, d)
 	}
+	if len(result.Diagnostics) == 0 && len(result.Files) == 0 {
+		fmt.Fprintln(w, "agentcore-gen: there is no //agentcore: directive, and nothing to generate")
+	}
 	for _, f := range result.Files {
-		if check && f.Changed() {
+		switch {
+		case !f.Changed():
+		case check:
 			fmt.Fprintf(w, "%s is not up to date: go generate\n%s", f.Path, f.Diff())
+		case f.Content == nil:
+			fmt.Fprintf(w, "agentcore-gen: %s goes, for there is no //agentcore: directive in its package any more\n", f.Path)
 		}
 	}
 }

@@ -184,11 +184,12 @@ func (r *Researcher) Ping() runtime.PingStatus {
 	return runtime.Automatic
 }
 
-// forget drops the reports that have been kept for long enough. The caller
-// holds r.mu.
+// forget drops the reports that have been kept for long enough, and, to make
+// room, those that were collected. The caller holds r.mu.
 func (r *Researcher) forget() {
+	full := len(r.reports) == maxReports
 	for id, rep := range r.reports {
-		if !rep.ended.IsZero() && time.Since(rep.ended) >= keepFor {
+		if !rep.ended.IsZero() && time.Since(rep.ended) >= keepFor || full && rep.collected {
 			delete(r.reports, id)
 		}
 	}

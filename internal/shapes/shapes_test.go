@@ -168,7 +168,7 @@ var shapes = map[string]shape{
 				t.Errorf("the note is %v", got)
 			}
 		},
-		fails(``, 400, `{"error":"Invalid JSON","details":"unexpected end of JSON input (byte 0)"}`),
+		fails(``, 400, `{"error":"Invalid JSON","details":"it is empty"}`),
 	}},
 	"unary_ctx_in_err": {unary_ctx_in_err.NewServer, []step{
 		answers(`{"to":"ada@example.com"}`, `null`),

@@ -3,6 +3,7 @@
 package testmodule
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +17,18 @@ const path = "github.com/agentcore-go/agentcore"
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+// DependOnSources makes the result of the present test depend on all Go files of
+// the repository. Go test repeats a cached result unless something has changed
+// that the test itself has looked at; it does not see what go build does for it.
+func DependOnSources() error {
+	return filepath.WalkDir(Root(), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".go" {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
 }
 
 // Write writes go.mod and go.sum of a module with the given path into dir.
