@@ -294,6 +294,44 @@ func TestServeShutdownWaits(t *testing.T) {
 	})
 }
 
+// Invocations that do not end leave tasks half of the grace period.
+func TestServeShutdownTellsTasksInTime(t *testing.T) {
+	const grace = time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		a := serveInMemory(t, runtime.Handlers{
+			Invoke: stream(func(ctx context.Context, yield func(int, error) bool) {
+				yield(1, nil)
+				<-ctx.Done()
+			}),
+		}, runtime.WithGracePeriod(grace))
+		a.fails = true
+		response := a.open(t, t.Context(), "POST", "/invocations", strings.NewReader(`{}`))
+		defer response.Body.Close()
+		start := time.Now()
+		var told time.Duration
+		task, err := runtime.StartTask(a.server.Context(t.Context()), "Save", 0, func(ctx context.Context, _ int) error {
+			<-ctx.Done()
+			told = time.Since(start)
+			time.Sleep(grace / 3)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.stop(); err == nil {
+			t.Error("Serve returned no error, though it cut an invocation off")
+		}
+		if told != grace/2 || task.Err() != nil {
+			t.Errorf("the task was told after %v and ended with %v", told, task.Err())
+		}
+		select {
+		case <-task.Done():
+		default:
+			t.Error("the task has not ended")
+		}
+	})
+}
+
 // A handler under way at the end may be of any kind, and may end when it is
 // told to or not at all.
 func TestServeShutdownForces(t *testing.T) {

@@ -560,6 +560,37 @@ func TestStreamContextEndedByMiddleware(t *testing.T) {
 	}
 }
 
+// A deadline of middleware is a failure of the stream: a client that reads is
+// told, and may use the connection again.
+func TestStreamOutlivesItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				defer cancel()
+				next.ServeHTTP(w, r.WithContext(ctx))
+			})
+		}
+		a := serveInMemory(t, runtime.Handlers{
+			Middleware: []func(http.Handler) http.Handler{limit},
+			Invoke: stream(func(ctx context.Context, yield func(string, error) bool) {
+				if yield("in time", nil) {
+					<-ctx.Done()
+					yield("", ctx.Err())
+				}
+			}),
+		})
+		for range 2 {
+			const want = "data: \"in time\"\n\n" +
+				`data: {"error":"context deadline exceeded","error_type":"context.deadlineExceededError","message":"An error occurred during streaming"}` + "\n\n"
+			if got := a.invoke(t, `{}`); got.status != 200 || got.body != want {
+				t.Errorf("answered %d %s, want the error event", got.status, got.body)
+			}
+			time.Sleep(time.Minute) // for a write deadline that was forgotten
+		}
+	})
+}
+
 // A goroutine may end without a panic and without a return.
 func TestStreamGoexit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
