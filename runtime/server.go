@@ -94,6 +94,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: end the other program, or choose another port with WithAddr or the environment variable PORT", err)
 	}
+	if port := os.Getenv("PORT"); err != nil && port != "" && s.opts.addr == defaultAddr() {
+		return fmt.Errorf("%w: the environment variable PORT is %q", err, port)
+	}
 	if err != nil {
 		return err
 	}

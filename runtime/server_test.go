@@ -242,6 +242,14 @@ func TestRunAddressInUse(t *testing.T) {
 	}
 }
 
+func TestRunOnAPortThatIsNone(t *testing.T) {
+	child := startChild(t, "defaults", "PORT=http-ish")
+	child.wait(t, 1)
+	if text := child.stderr.String(); !strings.Contains(text, `PORT is "http-ish"`) {
+		t.Errorf("the error is no help: %s", text)
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
