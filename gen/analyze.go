@@ -141,7 +141,7 @@ func (a *analyzer) constraint(agent *agent) string {
 		return "the build constraint " + constraint
 	}
 	first := agent.handlers[0]
-	shared := buildConstraint(first.pos.Filename, first.file)
+	shared := buildConstraint(a.pkg.fset, first.file)
 	compare := func(fn *ast.FuncDecl, own string) {
 		if own != shared {
 			a.report(fn.Name.Pos(), "the handlers of a package are built together, and func %s is under %s: put all of them under the same one", fn.Name.Name, say(own)).
@@ -149,11 +149,11 @@ func (a *analyzer) constraint(agent *agent) string {
 		}
 	}
 	for _, h := range agent.handlers[1:] {
-		compare(h.decl, buildConstraint(h.pos.Filename, h.file))
+		compare(h.decl, buildConstraint(a.pkg.fset, h.file))
 	}
 	for _, d := range unbuiltDirectives(a.pkg) {
 		path := a.pkg.position(d.file.Package).Filename
-		own := buildConstraint(path, d.file)
+		own := buildConstraint(a.pkg.fset, d.file)
 		if !strings.HasSuffix(path, "_test.go") && d.file.Name.Name == a.pkg.name && own != "ignore" {
 			compare(d.fn, own)
 		}
@@ -235,6 +235,9 @@ func (a *analyzer) receiver(h *handler, recv *types.Var) bool {
 func (a *analyzer) unwritable(t types.Type) (problem string) {
 	foreign := func(p *types.Package) bool { return p != nil && p != a.pkg.types }
 	walkWritten(t, func(t types.Type) {
+		if u, ok := t.Underlying().(*types.Interface); ok && !u.IsMethodSet() {
+			problem = "an interface of types is a constraint and no type of a value, so use another"
+		}
 		switch t := t.(type) {
 		case interface{ Obj() *types.TypeName }: // an alias or a named type
 			if obj := t.Obj(); foreign(obj.Pkg()) && !obj.Exported() {

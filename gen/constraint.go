@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/build"
 	"go/build/constraint"
+	"go/token"
 	"io"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,8 @@ import (
 
 // buildConstraint returns the condition under which a file is built, as the
 // expression of a //go:build line, or "": what its own line says and what its
-// name stands for.
-func buildConstraint(path string, file *ast.File) string {
+// name stands for. The name is that on disk, whatever a //line comment says.
+func buildConstraint(fset *token.FileSet, file *ast.File) string {
 	var expr constraint.Expr
 	for _, group := range file.Comments {
 		if group.Pos() > file.Package {
@@ -24,7 +25,11 @@ func buildConstraint(path string, file *ast.File) string {
 			}
 		}
 	}
+	path := fset.PositionFor(file.Package, false).Filename
 	for _, tag := range fileTags(filepath.Base(path)) {
+		if expr != nil && expr.String() == tag {
+			continue
+		}
 		var byName constraint.Expr = &constraint.TagExpr{Tag: tag}
 		if expr != nil {
 			byName = &constraint.AndExpr{X: expr, Y: byName}
@@ -39,17 +44,19 @@ func buildConstraint(path string, file *ast.File) string {
 
 // fileTags returns the tags that the name of a file stands for, as in
 // agent_linux_arm64.go. The list of systems is known to go/build alone, so it
-// is asked whether the file would be built.
+// is asked whether the file would be built. What follows the first dot does not
+// count.
 func fileTags(name string) []string {
+	name, _, _ = strings.Cut(name, ".")
 	matches := func(goos, goarch string) bool {
 		c := build.Context{GOOS: goos, GOARCH: goarch, Compiler: build.Default.Compiler, OpenFile: emptySource}
-		ok, err := c.MatchFile("", name)
+		ok, err := c.MatchFile("", name+".go")
 		return ok && err == nil
 	}
 	if matches("none", "none") {
 		return nil
 	}
-	parts := strings.Split(strings.TrimSuffix(name, ".go"), "_")
+	parts := strings.Split(name, "_")
 	last := parts[len(parts)-1]
 	if matches(last, "none") || matches("none", last) {
 		return []string{last}

@@ -53,7 +53,7 @@ var mention = regexp.MustCompile(`(?i)agentcore\s*:`)
 // looseDirective matches what somebody who wrote a directive wrongly may have
 // written: spaces where none belong, capitals, a block comment, the marks of
 // other tools. Text that goes on as a sentence does is a sentence.
-var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+=\S*)*)\s*(?:\*/)?$`)
+var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
 
 // scan finds the directives of a package, in the order of its files. What looks
 // like a directive and is none is reported: it is never ignored.

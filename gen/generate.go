@@ -73,6 +73,9 @@ func (c Config) check() error {
 		return &UsageError{fmt.Sprintf("-server %s: the name of a Go function is wanted, as in -server NewAgent", c.Server)}
 	}
 	for _, pattern := range c.Patterns {
+		if info, err := os.Stat(filepath.Join(c.Dir, pattern)); err == nil && info.IsDir() {
+			continue // a directory may be called x.go
+		}
 		if strings.HasSuffix(pattern, ".go") {
 			return &UsageError{fmt.Sprintf("%s is a file: name its package instead, as in %s", pattern, packageOf(pattern))}
 		}

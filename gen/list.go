@@ -24,8 +24,8 @@ type listedPackage struct {
 	// outputBreaksList: the go command must not see the output, for its
 	// package clause would make the package look like another.
 	outputBreaksList bool
-	// outputExcluded: the output is not built under the tags of this run, so
-	// that this run cannot tell whether it is still needed.
+	// outputExcluded: the output, or a file that mentions a directive, is not
+	// built in this run, which cannot tell whether the output is still needed.
 	outputExcluded bool
 }
 
@@ -88,11 +88,13 @@ func inspect(pkg *packages.Package) (*listedPackage, error) {
 		source, err := os.ReadFile(file)
 		if err == nil && file != l.output.path && mention.Match(source) {
 			l.unbuilt = append(l.unbuilt, file)
-			l.annotated = l.annotated || strings.HasSuffix(file, "_test.go")
+			test := strings.HasSuffix(file, "_test.go")
+			l.annotated = l.annotated || test
+			l.outputExcluded = l.outputExcluded || !test
 		}
 	}
 	if l.output.ours {
-		l.outputExcluded = !slices.Contains(pkg.GoFiles, l.output.path)
+		l.outputExcluded = l.outputExcluded || !slices.Contains(pkg.GoFiles, l.output.path)
 		l.outputBreaksList = !names[packageClause(l.output.content)]
 	}
 	return l, nil

@@ -331,7 +331,7 @@ func (all *jsonFields) embed(f jsonField) bool {
 		inner = pointer.Elem()
 	}
 	s, isStruct := inner.Underlying().(*types.Struct)
-	if !isStruct || f.tagged {
+	if !isStruct {
 		return false
 	}
 	if isPointer && !f.field.Exported() {
@@ -339,6 +339,10 @@ func (all *jsonFields) embed(f jsonField) bool {
 		if all.check.decoding {
 			return true
 		}
+	}
+	if f.tagged { // one that is not exported as well
+		all.fields = append(all.fields, f)
+		return true
 	}
 	f.pointer = f.pointer || isPointer
 	if !all.embedding[inner] {

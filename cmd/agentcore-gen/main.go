@@ -123,7 +123,7 @@ func printText(w io.Writer, result *gen.Result, check bool) {
 		fmt.Fprintln(w, d)
 	}
 	if len(result.Diagnostics) == 0 && len(result.Files) == 0 {
-		fmt.Fprintln(w, "agentcore-gen: there is no //agentcore: directive, and nothing to generate")
+		fmt.Fprintln(w, "agentcore-gen: no file that is built here has an //agentcore: directive: there is nothing to generate")
 	}
 	for _, f := range result.Files {
 		switch {
