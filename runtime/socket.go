@@ -354,6 +354,7 @@ func (s *socket) sayGoodbye(code int, reason string) error {
 	if !sendable(code) {
 		code = websocket.CloseInternalServerErr
 	}
+	reason = strings.ToValidUTF8(reason, "\ufffd") // else the client fails the connection
 	for len(reason) > maxCloseReason {
 		_, size := utf8.DecodeLastRuneInString(reason)
 		reason = reason[:len(reason)-size]

@@ -297,6 +297,7 @@ func TestWebSocketClosedByTheHandler(t *testing.T) {
 		{"returns a StatusError", func(context.Context, *textConn) error { return runtime.Errorf(404, "secret") }, 1011, "", "ERROR"},
 		{"returns a nil error in an interface", func(context.Context, *textConn) error { return (*nilError)(nil) }, 1011, "", "ERROR"},
 		{"chooses a code", func(context.Context, *textConn) error { return &runtime.CloseError{Code: 4001, Reason: "enough"} }, 4001, "enough", "INFO"},
+		{"gives a reason that is not UTF-8", func(context.Context, *textConn) error { return &runtime.CloseError{Code: 4001, Reason: "caf\xc3"} }, 4001, "caf\ufffd", "INFO"},
 		{"chooses a code, wrapped", func(context.Context, *textConn) error {
 			return fmt.Errorf("talk: %w", &runtime.CloseError{Code: 1008, Reason: "rude"})
 		}, 1008, "rude", "INFO"},
