@@ -78,6 +78,15 @@ func Stream[In, Out any](name string, handle func(context.Context, In) iter.Seq2
 // OpenStream is [Stream] for a handler that can fail before the stream begins:
 // its own error is answered with a status, as in [Unary].
 func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter.Seq2[Out, error], error)) InvokeHandler {
+	return openStream(name, func(ctx context.Context, in In) (iter.Seq2[Out, error], func(), error) {
+		values, err := handle(ctx, in)
+		return values, func() {}, err
+	})
+}
+
+// openStream is [OpenStream] for a handler that wants to be called at the end,
+// unless it has failed.
+func openStream[In, Out any](name string, handle func(context.Context, In) (values iter.Seq2[Out, error], end func(), err error)) InvokeHandler {
 	decode := decoder[In]()
 	return InvokeHandler{name: name, serve: func(s *Server, w *responseWriter, r *http.Request) outcome {
 		in, err := payload(s, w, r, decode)
@@ -86,10 +95,11 @@ func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter
 		}
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		values, err := handle(ctx, in)
+		values, end, err := handle(ctx, in)
 		if err != nil {
 			return fail(w, err)
 		}
+		defer end()
 		return s.stream(w, r, cancel, func(yield func(any, error) bool) {
 			if values == nil {
 				return

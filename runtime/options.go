@@ -16,6 +16,9 @@ type options struct {
 	grace      time.Duration
 	maxBody    int64
 	maxMessage int64
+
+	sessions       SessionStore
+	sessionTimeout time.Duration
 }
 
 func defaultOptions() options {
@@ -24,6 +27,9 @@ func defaultOptions() options {
 		grace:      10 * time.Second,
 		maxBody:    100_000_000,
 		maxMessage: 16 << 20,
+
+		sessions:       NewMemoryStore(),
+		sessionTimeout: 15 * time.Minute,
 	}
 }
 
@@ -53,6 +59,17 @@ func WithMaxBodyBytes(n int64) Option { return func(o *options) { o.maxBody = n 
 // be. The default is 16 MiB. A larger one closes the connection with 1009. Zero
 // or less is no limit.
 func WithMaxMessageBytes(n int64) Option { return func(o *options) { o.maxMessage = n } }
+
+// WithSessionStore sets where the state of sessions is kept. The default is the
+// memory of the process.
+func WithSessionStore(store SessionStore) Option { return func(o *options) { o.sessions = store } }
+
+// WithSessionTimeout sets how long the state of a session is kept while nothing
+// uses it. The default is 15 minutes, that of the platform. Zero or less keeps it
+// for ever.
+func WithSessionTimeout(d time.Duration) Option {
+	return func(o *options) { o.sessionTimeout = d }
+}
 
 func defaultAddr() string {
 	host, port := "127.0.0.1", "8080"

@@ -56,7 +56,8 @@ func StartTask[In any](ctx context.Context, name string, in In, handle func(cont
 	if s == nil {
 		return nil, fmt.Errorf("start task %s: %w", name, ErrNoServer)
 	}
-	taskCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	taskCtx := context.WithValue(context.WithoutCancel(ctx), holdsSessionKey{}, false) // which ends with the handler
+	taskCtx, cancel := context.WithCancelCause(taskCtx)
 	task := &Task{id: uuid.NewString(), name: name, cancel: cancel, done: make(chan struct{})}
 	if !s.tasks.add(task) {
 		cancel(nil)
