@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 )
@@ -70,7 +71,7 @@ func OAuth2CallbackURL(ctx context.Context) string {
 // Its body is already read, except in raw handlers.
 func HTTPRequest(ctx context.Context) *http.Request {
 	if req := requestFrom(ctx); req != nil {
-		return req.http
+		return req.httpRequest()
 	}
 	return nil
 }
@@ -118,7 +119,7 @@ func forwardedHeader(name string) (string, bool) {
 	switch {
 	case lower == "authorization":
 		return "Authorization", true
-	case restrictedHeaders[lower]:
+	case restricted(lower):
 		return "", false
 	case strings.HasPrefix(lower, "x-amz-"):
 		return lower, lower == identityWATHeaderLower
@@ -128,48 +129,64 @@ func forwardedHeader(name string) (string, bool) {
 	return lower, true
 }
 
-// restrictedHeaders never reach the agent. The list is the Python SDK's.
-var restrictedHeaders = func() map[string]bool {
-	names := strings.Fields(`
-:authority :method :path :scheme :status
-accept accept-ch accept-ch-lifetime accept-charset accept-encoding accept-language accept-ranges
-access-control-allow-credentials access-control-allow-headers access-control-allow-methods
-access-control-allow-origin access-control-expose-headers access-control-max-age
-access-control-request-headers access-control-request-method
-cache-control cf-connecting-ip cf-ray clear-site-data connection
-content-encoding content-language content-length content-location content-range
-content-security-policy content-security-policy-report-only content-type cookie
-cross-origin-embedder-policy cross-origin-opener-policy cross-origin-resource-policy
-date downlink dpr ect etag expect-ct expires feature-policy forwarded from host
-if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive
-last-modified link location origin permissions-policy pragma proxy-authorization proxy-connection
-public-key-pins public-key-pins-report-only range referer referrer-policy retry-after rtt
-save-data sec-websocket-accept sec-websocket-extensions sec-websocket-key sec-websocket-protocol
-sec-websocket-version server set-cookie strict-transport-security te trailer transfer-encoding
-true-client-ip upgrade user-agent vary via viewport-width width www-authenticate
-x-amz-cf-id x-cache x-client-ip x-cluster-client-ip x-content-type-options x-csrf-token
-x-forwarded-for x-forwarded-host x-forwarded-proto x-frame-options x-original-host x-original-url
-x-originating-ip x-real-ip x-requested-with x-rewrite-url x-served-by x-source-ip x-xss-protection`)
-	set := make(map[string]bool, len(names))
-	for _, name := range names {
-		set[name] = true
+// restricted reports whether a header, in lower case, never reaches the agent. The
+// list is the Python SDK's.
+func restricted(lower string) bool {
+	switch lower {
+	case ":authority", ":method", ":path", ":scheme", ":status", "accept", "accept-ch", "accept-ch-lifetime",
+		"accept-charset", "accept-encoding", "accept-language", "accept-ranges",
+		"access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
+		"access-control-allow-origin", "access-control-expose-headers", "access-control-max-age",
+		"access-control-request-headers", "access-control-request-method", "cache-control", "cf-connecting-ip",
+		"cf-ray", "clear-site-data", "connection", "content-encoding", "content-language", "content-length",
+		"content-location", "content-range", "content-security-policy", "content-security-policy-report-only",
+		"content-type", "cookie", "cross-origin-embedder-policy", "cross-origin-opener-policy",
+		"cross-origin-resource-policy", "date", "downlink", "dpr", "ect", "etag", "expect-ct", "expires",
+		"feature-policy", "forwarded", "from", "host", "if-match", "if-modified-since", "if-none-match",
+		"if-range", "if-unmodified-since", "keep-alive", "last-modified", "link", "location", "origin",
+		"permissions-policy", "pragma", "proxy-authorization", "proxy-connection", "public-key-pins",
+		"public-key-pins-report-only", "range", "referer", "referrer-policy", "retry-after", "rtt", "save-data",
+		"sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key", "sec-websocket-protocol",
+		"sec-websocket-version", "server", "set-cookie", "strict-transport-security", "te", "trailer",
+		"transfer-encoding", "true-client-ip", "upgrade", "user-agent", "vary", "via", "viewport-width", "width",
+		"www-authenticate", "x-amz-cf-id", "x-cache", "x-client-ip", "x-cluster-client-ip",
+		"x-content-type-options", "x-csrf-token", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+		"x-frame-options", "x-original-host", "x-original-url", "x-originating-ip", "x-real-ip",
+		"x-requested-with", "x-rewrite-url", "x-served-by", "x-source-ip", "x-xss-protection":
+		return true
 	}
-	return set
-}()
+	return false
+}
 
-// request is what a context knows of the server and the request it belongs to. The ids are
-// made on first use: a ping needs neither.
+// request is a request as its handler sees it, and the context of that handler.
+// The ids are made on first use: a ping needs neither.
 type request struct {
-	server *Server
-	http   *http.Request
+	context.Context // the http.Request's
+	server          *Server
+	http            *http.Request
+	w               *responseWriter
 
 	requestIDOnce sync.Once
 	requestIDText string
 	sessionIDOnce sync.Once
 	sessionIDText string
+
+	baggageLogged atomic.Bool // that something is wrong with it
+
+	own       responseWriter // what w points to, unless middleware lies in between
+	boundOnce sync.Once
+	bound     *http.Request // http with the request for its context
 }
 
 type requestKey struct{}
+
+// Value implements [context.Context].
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
 
 // requestFrom returns the request that ctx belongs to, or nil.
 func requestFrom(ctx context.Context) *request {
@@ -179,41 +196,53 @@ func requestFrom(ctx context.Context) *request {
 	return nil
 }
 
-// serverFrom returns the server that ctx belongs to, or nil. A context may
-// belong to a server and to no request: see [Server.Context].
-func serverFrom(ctx context.Context) *Server {
+// ServerFrom returns the server that ctx belongs to, be it a handler's context
+// or one of [Server.Context], or nil.
+func ServerFrom(ctx context.Context) *Server {
 	if req, ok := ctx.Value(requestKey{}).(*request); ok {
 		return req.server
 	}
 	return nil
 }
 
-// newRequest returns r with a context that knows of it.
-func newRequest(s *Server, r *http.Request) *http.Request {
-	req := &request{server: s}
-	req.http = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
-	return req.http
+// newRequest begins to serve r.
+func newRequest(s *Server, w http.ResponseWriter, r *http.Request) *request {
+	req := &request{Context: r.Context(), server: s, http: r}
+	if writer, ok := w.(*responseWriter); ok {
+		req.w = writer
+	} else {
+		req.own.ResponseWriter = w
+		req.w = &req.own
+	}
+	return req
 }
 
-// renewRequest is newRequest for a request that middleware has replaced: the
-// handler sees what middleware made of it, and the ids stay what they were.
-func renewRequest(s *Server, r *http.Request) *http.Request {
+// renewRequest returns the request after middleware. If that has replaced
+// something, the handler sees what middleware made of it, and the ids stay what
+// they were.
+func renewRequest(s *Server, w http.ResponseWriter, r *http.Request) *request {
 	old := requestFrom(r.Context())
 	if old == nil {
-		return newRequest(s, r) // middleware has put another context in place
+		return newRequest(s, w, r) // middleware has put another context in place
 	}
-	if old.http == r {
-		return r
+	if old.http == r && w == http.ResponseWriter(old.w) {
+		return old
 	}
-	renewed := newRequest(s, r)
-	req := requestFrom(renewed.Context())
+	req := newRequest(s, w, r)
 	if lastValue(r.Header, headerRequestID) == "" {
 		req.requestIDOnce.Do(func() { req.requestIDText = old.requestID() })
 	}
 	if lastValue(r.Header, headerSessionID) == "" {
 		req.sessionIDOnce.Do(func() { req.sessionIDText = old.sessionID() })
 	}
-	return renewed
+	return req
+}
+
+// httpRequest returns the http.Request with a context that knows of r. To make
+// one costs a copy, which most handlers can do without.
+func (r *request) httpRequest() *http.Request {
+	r.boundOnce.Do(func() { r.bound = r.http.WithContext(r) })
+	return r.bound
 }
 
 func (r *request) requestID() string {
@@ -224,6 +253,14 @@ func (r *request) requestID() string {
 func (r *request) sessionID() string {
 	r.sessionIDOnce.Do(func() { r.sessionIDText = valueOrUUID(r.http.Header, headerSessionID) })
 	return r.sessionIDText
+}
+
+// sessionHeader is the session id as a header of the answer.
+func (r *request) sessionHeader() []string {
+	if values := r.http.Header[headerSessionID]; len(values) == 1 && values[0] != "" {
+		return values
+	}
+	return []string{r.sessionID()}
 }
 
 func valueOrUUID(h http.Header, name string) string {

@@ -15,6 +15,7 @@
 // A [Server] is an [http.Handler], so a test needs only net/http/httptest.
 //
 // Handlers read what came with a request from their context: [RequestID],
-// [SessionID], [RequestHeaders], [HTTPRequest], [WorkloadAccessToken] and
-// [OAuth2CallbackURL].
+// [SessionID], [RequestHeaders], [HTTPRequest], [WorkloadAccessToken],
+// [OAuth2CallbackURL], [RequestBaggage], [RoutingExperiment], [ConfigBundle] and
+// [Configuration]. [ServerFrom] leads to the server itself.
 package runtime

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	goruntime "runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // StatusError is an error that chooses the HTTP status of the answer. A
@@ -84,8 +86,9 @@ func statusAndBody(err error) (int, errorBody) {
 // panicError is a recovered panic. Its text goes to the caller, so it does not
 // hold the panic's value, which nobody wrote with the caller in mind.
 type panicError struct {
-	value any
-	stack []byte
+	value    any
+	stack    []byte
+	location string // file:function:line where it began
 }
 
 func (*panicError) Error() string     { return "internal error" }
@@ -103,7 +106,25 @@ func panicked(value any) error {
 	if value == http.ErrAbortHandler {
 		return http.ErrAbortHandler
 	}
-	return &panicError{value: value, stack: debug.Stack()}
+	return &panicError{value: value, stack: debug.Stack(), location: panicLocation()}
+}
+
+// panicLocation returns the place of the panic that unwinds.
+func panicLocation() string {
+	var pcs [64]uintptr
+	frames := goruntime.CallersFrames(pcs[:goruntime.Callers(2, pcs[:])])
+	panicking := false
+	for {
+		frame, more := frames.Next()
+		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
+		if panicking && !inRuntime {
+			return fmt.Sprintf("%s:%s:%d", frame.File, frame.Function, frame.Line)
+		}
+		panicking = panicking || inRuntime
+		if !more {
+			return ""
+		}
+	}
 }
 
 // safely calls f. A panic of f, or of the methods of the error that it returns,

@@ -28,7 +28,7 @@ type Handlers struct {
 // [Raw] make one; the zero value is no handler.
 type InvokeHandler struct {
 	name  string
-	serve func(s *Server, w *responseWriter, r *http.Request) outcome
+	serve func(*request) outcome
 }
 
 // None is the payload type of a handler that takes none: it decodes from any
@@ -48,16 +48,16 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 // and its text, or with the status and detail of a [StatusError].
 func Unary[In, Out any](name string, handle func(context.Context, In) (Out, error)) InvokeHandler {
 	decode := decoder[In]()
-	return InvokeHandler{name: name, serve: func(s *Server, w *responseWriter, r *http.Request) outcome {
-		in, err := payload(s, w, r, decode)
+	return InvokeHandler{name: name, serve: func(r *request) outcome {
+		in, err := payload(r, decode)
 		if err != nil {
-			return fail(w, err)
+			return fail(r.w, err)
 		}
-		out, err := handle(r.Context(), in)
+		out, err := handle(r, in)
 		if err != nil {
-			return fail(w, err)
+			return fail(r.w, err)
 		}
-		return s.answer(w, r, out)
+		return answer(r, out)
 	}}
 }
 
@@ -88,48 +88,39 @@ func OpenStream[In, Out any](name string, handle func(context.Context, In) (iter
 // unless it has failed.
 func openStream[In, Out any](name string, handle func(context.Context, In) (values iter.Seq2[Out, error], end func(), err error)) InvokeHandler {
 	decode := decoder[In]()
-	return InvokeHandler{name: name, serve: func(s *Server, w *responseWriter, r *http.Request) outcome {
-		in, err := payload(s, w, r, decode)
+	return InvokeHandler{name: name, serve: func(r *request) outcome {
+		in, err := payload(r, decode)
 		if err != nil {
-			return fail(w, err)
+			return fail(r.w, err)
 		}
-		ctx, cancel := context.WithCancelCause(r.Context())
+		ctx, cancel := context.WithCancelCause(r)
 		defer cancel(nil)
 		values, end, err := handle(ctx, in)
 		if err != nil {
-			return fail(w, err)
+			return fail(r.w, err)
 		}
 		defer end()
-		return s.stream(w, r, cancel, func(yield func(any, error) bool) {
-			if values == nil {
-				return
-			}
-			for value, err := range values {
-				if !yield(value, err) {
-					return
-				}
-			}
-		})
+		return stream(r, cancel, values)
 	}}
 }
 
 // Raw returns a handler that reads the request and writes the answer itself.
 // The body has not been read, nor limited, nor checked.
 func Raw(name string, handle func(http.ResponseWriter, *http.Request)) InvokeHandler {
-	return InvokeHandler{name: name, serve: func(_ *Server, w *responseWriter, r *http.Request) outcome {
-		handle(w, r)
-		if !w.begun {
+	return InvokeHandler{name: name, serve: func(r *request) outcome {
+		handle(r.w, r.httpRequest())
+		if !r.w.begun {
 			return outcome{status: http.StatusOK} // which net/http sends
 		}
-		return outcome{status: w.status}
+		return outcome{status: r.w.status}
 	}}
 }
 
 // payload reads and decodes the body, and lets go of it before the handler runs.
-func payload[In any](s *Server, w http.ResponseWriter, r *http.Request, decode func([]byte) (In, error)) (In, error) {
+func payload[In any](r *request, decode func([]byte) (In, error)) (In, error) {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	body, err := readBody(w, r, buf, s.opts.maxBody)
+	body, err := readBody(r, buf)
 	if err != nil {
 		var none In
 		return none, err
@@ -137,10 +128,13 @@ func payload[In any](s *Server, w http.ResponseWriter, r *http.Request, decode f
 	return decode(body)
 }
 
-// noEntrypoint stands in for a missing handler. The body is checked first.
-var noEntrypoint = Unary("none", func(context.Context, None) (None, error) {
-	return None{}, Errorf(http.StatusInternalServerError, "No entrypoint defined")
-})
+// noEntrypoint returns what stands in for a missing handler. The body is checked
+// first.
+func noEntrypoint() InvokeHandler {
+	return Unary("none", func(context.Context, None) (None, error) {
+		return None{}, Errorf(http.StatusInternalServerError, "No entrypoint defined")
+	})
+}
 
 // outcome is how an invocation ended, for the log.
 type outcome struct {
@@ -157,12 +151,12 @@ func fail(w http.ResponseWriter, err error) outcome {
 }
 
 // answer writes a handler's result.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, value any) outcome {
+func answer[Out any](r *request, value Out) outcome {
 	buf := getBuffer()
 	defer putBuffer(buf)
 	if err := appendResult(buf, value); err != nil {
-		s.log.ErrorContext(r.Context(), "the result cannot be encoded to JSON", errorAttrs(err)...)
+		r.server.log.ErrorContext(r, "the result cannot be encoded to JSON", errorAttrs(err)...)
 	}
-	writeBody(w, http.StatusOK, buf.Bytes())
+	writeBody(r.w, http.StatusOK, buf.Bytes())
 	return outcome{status: http.StatusOK}
 }

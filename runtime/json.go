@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"reflect"
 	"strconv"
 	"sync"
 	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // maxPooledBuffer keeps one large body from pinning its memory for ever.
@@ -49,25 +53,24 @@ func (e *badRequest) Unwrap() error { return e.cause }
 // readBody reads the whole body of r into buf and returns its text, which is
 // valid as long as buf is. Content-Type is not consulted: whatever the caller
 // sends is taken for JSON, as in the Python SDK.
-func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit int64) ([]byte, error) {
+func readBody(r *request, buf *bytes.Buffer) ([]byte, error) {
+	limit := r.server.opts.maxBody
 	if limit <= 0 {
-		limit = math.MaxInt64
+		limit = math.MaxInt64 - 1
 	}
-	tooLarge := &badRequest{status: http.StatusRequestEntityTooLarge, body: errorBody{
-		Error:   "Payload too large",
-		Details: fmt.Sprintf("the limit is %d bytes", limit),
-	}}
-	if r.ContentLength > limit {
-		return nil, tooLarge // without a look at it
+	length := r.http.ContentLength
+	if length > limit {
+		return nil, tooLarge(limit) // without a look at it
 	}
-	if r.ContentLength > 0 && r.ContentLength <= maxPooledBuffer {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	if length > 0 && length <= maxPooledBuffer {
+		buf.Grow(int(length) + bytes.MinRead)
 	}
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, tooLarge
-		}
+	if _, err := buf.ReadFrom(io.LimitReader(r.http.Body, limit+1)); err != nil {
 		return nil, &badRequest{status: http.StatusBadRequest, body: errorBody{Error: "Incomplete body", Details: err.Error()}}
+	}
+	if int64(buf.Len()) > limit {
+		r.w.Header().Set("Connection", "close") // net/http would read the rest, to serve the next request
+		return nil, tooLarge(limit)
 	}
 	body := bytes.TrimPrefix(buf.Bytes(), []byte("\ufeff"))
 	if !utf8.Valid(body) {
@@ -77,6 +80,13 @@ func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit i
 		}}
 	}
 	return body, nil
+}
+
+func tooLarge(limit int64) error {
+	return &badRequest{status: http.StatusRequestEntityTooLarge, body: errorBody{
+		Error:   "Payload too large",
+		Details: fmt.Sprintf("the limit is %d bytes", limit),
+	}}
 }
 
 func invalidUTF8At(b []byte) int {
@@ -90,12 +100,12 @@ func invalidUTF8At(b []byte) int {
 	return len(b)
 }
 
-// decoder returns the function that decodes a JSON text into a T; its errors
-// are of type [*badRequest]. A number that lands in an interface becomes a
+// decoder returns the function that decodes a JSON text into a T, and validates
+// it if T has a Validate method. A number that lands in an interface becomes a
 // [json.Number], so that big ones survive.
 func decoder[T any]() func([]byte) (T, error) {
-	unmarshal := json.Unmarshal
-	if holdsInterface(reflect.TypeFor[T](), make(map[reflect.Type]bool)) {
+	unmarshal := unmarshalQuickly
+	if needsNumbers(reflect.TypeFor[T]()) {
 		unmarshal = unmarshalNumbers
 	}
 	return func(text []byte) (T, error) {
@@ -103,18 +113,53 @@ func decoder[T any]() func([]byte) (T, error) {
 		if err := unmarshal(text, &value); err != nil {
 			return value, payloadError(err)
 		}
-		return value, nil
+		return value, validate(&value)
 	}
+}
+
+// quickly is encoding/json as the standard library's next implementation of it
+// has it, which reads long texts several times faster.
+var quickly = jsonv1.DefaultOptionsV1()
+
+// unmarshalQuickly is [json.Unmarshal].
+func unmarshalQuickly(text []byte, value any) error {
+	if jsonv2.Unmarshal(text, value, quickly) == nil {
+		return nil
+	}
+	reflect.ValueOf(value).Elem().SetZero()
+	return json.Unmarshal(text, value) // for its errors
 }
 
 // unmarshalNumbers is [json.Unmarshal] with [json.Decoder.UseNumber].
 func unmarshalNumbers(text []byte, value any) error {
-	if !json.Valid(text) { // a Decoder stops after the first value
-		return json.Unmarshal(text, new(json.RawMessage))
-	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	return d.Decode(value)
+	err := d.Decode(value)
+	rest := text[d.InputOffset():]
+	if err != nil || len(bytes.Trim(rest, " \t\r\n")) > 0 { // a Decoder stops after the first value
+		if syntax := json.Unmarshal(text, new(json.RawMessage)); syntax != nil {
+			return syntax
+		}
+	}
+	return err
+}
+
+// validator is a payload with demands that its type does not express.
+type validator interface{ Validate() error }
+
+// validate lets a payload refuse itself. A [StatusError] of its own counts.
+func validate[T any](value *T) error {
+	v, ok := any(value).(validator)
+	if !ok { // T may be a pointer
+		if v, ok = any(*value).(validator); !ok || reflect.ValueOf(*value).IsZero() {
+			return nil
+		}
+	}
+	err := v.Validate()
+	if _, chosen := errors.AsType[*StatusError](err); err == nil || chosen {
+		return err
+	}
+	return &badRequest{status: http.StatusBadRequest, body: errorBody{Error: "Invalid payload", Details: err.Error()}, cause: err}
 }
 
 // payloadError says what is wrong with a payload in terms of its JSON, where
@@ -153,7 +198,22 @@ func jsonKind(t reflect.Type) string {
 	return t.Kind().String() // string, bool, and integers, whose limits matter
 }
 
-func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+// numberTypes remembers what needsNumbers has found out, by type.
+var numberTypes sync.Map
+
+// needsNumbers reports whether a type has to be decoded with unmarshalNumbers.
+func needsNumbers(t reflect.Type) bool {
+	if known, ok := numberTypes.Load(t); ok {
+		return known.(bool)
+	}
+	needs := holdsAny(t, make(map[reflect.Type]bool))
+	numberTypes.Store(t, needs)
+	return needs
+}
+
+// holdsAny reports whether a type holds an interface, in which a number has to
+// be a json.Number, or one of these.
+func holdsAny(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
 	}
@@ -161,11 +221,15 @@ func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
 	switch t.Kind() {
 	case reflect.Interface:
 		return true
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return holdsInterface(t.Elem(), seen)
+	case reflect.String:
+		return t == reflect.TypeFor[json.Number]()
+	case reflect.Map:
+		return holdsAny(t.Key(), seen) || holdsAny(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return holdsAny(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if holdsInterface(t.Field(i).Type, seen) {
+			if holdsAny(t.Field(i).Type, seen) {
 				return true
 			}
 		}
@@ -188,18 +252,22 @@ func appendJSON(buf *bytes.Buffer, value any) error {
 }
 
 // appendResult appends the JSON of what a handler returned. A value that JSON
-// cannot hold, NaN for one, does not fail the request: as in the Python SDK
-// its text goes out, or else a note of its type. The error is for the log.
+// cannot hold, NaN for one, does not fail the request. The error is for the log.
 func appendResult(buf *bytes.Buffer, value any) error {
 	err := appendJSON(buf, value)
-	if err == nil {
-		return nil
+	if err != nil {
+		appendSubstitute(buf, value)
 	}
+	return err
+}
+
+// appendSubstitute appends what goes out for a value that JSON cannot hold: as
+// in the Python SDK its text, or else a note of its type.
+func appendSubstitute(buf *bytes.Buffer, value any) {
 	if text, ok := textOf(value); ok && appendJSON(buf, text) == nil {
-		return err
+		return
 	}
 	appendNote(buf, value)
-	return err
 }
 
 // appendNote appends what stands for a value that JSON cannot hold.
@@ -236,12 +304,17 @@ func writeError(w http.ResponseWriter, status int, body errorBody) int {
 	return status
 }
 
+// jsonContent is shared by all answers. Nobody changes a header's slice in place.
+var jsonContent = []string{"application/json"}
+
 // writeBody writes a JSON body. A failed write means that the caller is gone,
 // which is not ours to report.
 func writeBody(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = jsonContent
+	if len(body) > 2000 { // net/http sees to others itself, at less cost
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -78,20 +79,37 @@ func (h logHandler) with(add addition) slog.Handler {
 // with, which has no name for others to compare with.
 func isBuiltin(h slog.Handler) bool { return fmt.Sprintf("%T", h) == "*slog.defaultHandler" }
 
+// ownLog is a logger that the program has not brought.
+type ownLog struct {
+	all  *slog.Logger // for all records, without the name of the server's
+	json *jsonHandler // of the server's records, nil if they are text
+}
+
+// flush writes what is to be written soon.
+func (l *ownLog) flush() {
+	if l != nil && l.json != nil {
+		l.json.out.flush()
+	}
+}
+
 // defaultLogger returns the program's own default logger, if it has set one, and
 // else one that writes to standard error: text on a terminal, and otherwise
-// JSON with the keys that the Python SDK uses. That one is returned without the
-// name of the server's records, too, for other records.
-func defaultLogger() (log, own *slog.Logger) {
+// JSON with the keys that the Python SDK uses.
+func defaultLogger(debug bool) (*slog.Logger, *ownLog) {
 	if program := slog.Default(); !isBuiltin(program.Handler()) {
 		return slog.New(LogHandler(program.Handler())), nil
 	}
-	if isTerminal(os.Stderr) && !inContainer() {
-		own = slog.New(LogHandler(slog.NewTextHandler(os.Stderr, nil)))
-		return own, own
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
 	}
-	own = slog.New(LogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: renameKey})))
-	return own.With("logger", "agentcore.runtime"), own
+	if isTerminal(os.Stderr) && !inContainer() {
+		logger := slog.New(LogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+		return logger, &ownLog{all: logger}
+	}
+	all := newJSONHandler(os.Stderr, level)
+	named := all.with([]slog.Attr{slog.String("logger", "agentcore.runtime")})
+	return slog.New(LogHandler(named)), &ownLog{all: slog.New(LogHandler(all)), json: named}
 }
 
 func isTerminal(f *os.File) bool {
@@ -112,26 +130,6 @@ func setDefaultLogger(logger *slog.Logger) {
 	log.SetFlags(flags)
 }
 
-func renameKey(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return a
-	}
-	switch a.Key {
-	case slog.TimeKey:
-		if a.Value.Kind() != slog.KindTime {
-			return a // a handler's own
-		}
-		return slog.String("timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
-	case slog.MessageKey:
-		a.Key = "message"
-	case slog.LevelKey:
-		if a.Value.Any() == slog.LevelWarn {
-			return slog.String(slog.LevelKey, "WARNING")
-		}
-	}
-	return a
-}
-
 // errorAttrs describes an error in the keys that the Python SDK uses. If the
 // error's own methods panic, as those of a nil pointer may, it describes that.
 func errorAttrs(err error) (attrs []any) {
@@ -145,6 +143,7 @@ func errorAttrs(err error) (attrs []any) {
 			"errorType", "panic",
 			"errorMessage", fmt.Sprint(p.value),
 			"stackTrace", strings.Split(strings.TrimSpace(string(p.stack)), "\n"),
+			"location", p.location,
 		}
 	}
 	return []any{"errorType", errorType(err), "errorMessage", err.Error()}
@@ -177,30 +176,52 @@ func causeAttrs(err error) (attrs []any) {
 
 // logInvocation writes the one record of an invocation that has ended.
 // Prompts and answers are not logged.
-func (s *Server) logInvocation(ctx context.Context, out outcome, took time.Duration) {
+func (s *Server) logInvocation(r *request, out outcome, start, end time.Time) {
+	level, what, attrs := describe(r, out)
+	var text [64]byte
+	message := append(text[:0], what...)
+	message = append(message, " ("...)
+	message = strconv.AppendFloat(message, end.Sub(start).Seconds(), 'f', 3, 64)
+	message = append(message, "s)"...)
+	if s.invocations != nil && level < slog.LevelWarn {
+		s.invocations.invocation(end, level, message, out.status, r.requestID(), r.sessionID())
+		return
+	}
+	handler := s.log.Handler()
+	if !handler.Enabled(r, level) {
+		return
+	}
+	record := slog.NewRecord(end, level, string(message), 0)
+	record.AddAttrs(slog.String("handler", s.handlers.Invoke.name), slog.Int("status", out.status))
+	record.Add(attrs...)
+	_ = handler.Handle(r, record)
+}
+
+// describe says how an invocation has ended.
+func describe(r *request, out outcome) (level slog.Level, what string, attrs []any) {
+	if out.err == nil && out.status < 400 && r.Err() == nil {
+		return slog.LevelInfo, "the invocation completed", nil
+	}
 	_, chosen := errors.AsType[*StatusError](out.err)
-	level, what := slog.LevelInfo, "the invocation completed"
-	var attrs []any
 	switch {
 	case isPanic(out.err):
-		level, what, attrs = slog.LevelError, "the invocation failed", errorAttrs(out.err)
-	case errors.Is(context.Cause(ctx), http.ErrServerClosed):
-		level, what = slog.LevelWarn, "the shutdown ended the invocation"
-	case errors.Is(ctx.Err(), context.Canceled): // and not a middleware's deadline
-		what = "the caller left the invocation"
+		return slog.LevelError, "the invocation failed", errorAttrs(out.err)
+	case errors.Is(context.Cause(r), http.ErrServerClosed):
+		return slog.LevelWarn, "the shutdown ended the invocation", nil
+	case errors.Is(r.Err(), context.Canceled): // and not a middleware's deadline
+		return slog.LevelInfo, "the caller left the invocation", nil
 	case out.cut:
-		level, what = slog.LevelWarn, "the handler cut the connection"
+		return slog.LevelWarn, "the handler cut the connection", nil
 	case out.err != nil && out.streaming:
-		level, what, attrs = slog.LevelError, "the stream failed", errorAttrs(out.err)
+		return slog.LevelError, "the stream failed", errorAttrs(out.err)
 	case out.status >= 500 && out.err != nil && !chosen:
-		level, what, attrs = slog.LevelError, "the invocation failed", errorAttrs(out.err)
+		return slog.LevelError, "the invocation failed", errorAttrs(out.err)
 	case out.status >= 500:
-		level, what, attrs = slog.LevelError, "the invocation failed", causeAttrs(out.err)
+		return slog.LevelError, "the invocation failed", causeAttrs(out.err)
 	case out.status >= 400:
-		level, what, attrs = slog.LevelWarn, "the invocation was refused", causeAttrs(out.err)
+		return slog.LevelWarn, "the invocation was refused", causeAttrs(out.err)
 	}
-	attrs = append([]any{"handler", s.handlers.Invoke.name, "status", out.status}, attrs...)
-	s.log.Log(ctx, level, fmt.Sprintf("%s (%.3fs)", what, took.Seconds()), attrs...)
+	return slog.LevelInfo, "the invocation completed", nil
 }
 
 func (s *Server) logTask(ctx context.Context, t *Task, took time.Duration) {

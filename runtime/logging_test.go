@@ -327,7 +327,7 @@ func TestLogDefault(t *testing.T) {
 	}{
 		{"INFO", []string{"handler", "level", "logger", "message", "requestId", "sessionId", "status", "timestamp"}},
 		{"WARNING", []string{"handler", "level", "logger", "message", "reason", "requestId", "sessionId", "status", "timestamp"}},
-		{"ERROR", []string{"errorMessage", "errorType", "level", "logger", "message", "stackTrace", "task", "taskId", "timestamp"}},
+		{"ERROR", []string{"errorMessage", "errorType", "level", "location", "logger", "message", "stackTrace", "task", "taskId", "timestamp"}},
 	} {
 		got := records[i]
 		if keys := slices.Sorted(maps.Keys(got)); !slices.Equal(keys, want.keys) {

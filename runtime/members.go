@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -35,6 +37,13 @@ func (s *members[T]) remove(m T) {
 	if s.closed && len(s.live) == 0 {
 		close(s.empty)
 	}
+}
+
+// all returns what is in the set, in no order.
+func (s *members[T]) all() []T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.live))
 }
 
 // close lets nothing more in and calls end, which must not block, for each

@@ -24,6 +24,8 @@ const (
 	HealthyBusy PingStatus = "HealthyBusy"
 )
 
+func known(s PingStatus) bool { return s == Automatic || s == Healthy || s == HealthyBusy }
+
 // pingTimeout bounds how long /ping waits for a custom ping function. The
 // platform asks about every two seconds.
 const pingTimeout = time.Second
@@ -32,13 +34,15 @@ const pingTimeout = time.Second
 //
 // Without a custom function the status is HealthyBusy while something is under
 // way, and a change is recorded when it happens. A custom function can only be
-// asked, so its changes are recorded when somebody asks.
+// asked, so its changes are recorded when somebody asks. A forced status goes
+// before both.
 type status struct {
 	custom func(context.Context) (PingStatus, error)
 	warn   func(ctx context.Context, problem error)
 
 	mu      sync.Mutex
-	work    int // invocations and tasks under way
+	work    int        // invocations and tasks under way
+	forced  PingStatus // Automatic if it is not
 	current PingStatus
 	since   time.Time
 	asked   *question // the custom function's run under way
@@ -58,17 +62,34 @@ func newStatus(custom func(context.Context) (PingStatus, error), warn func(conte
 }
 
 // begin notes that an invocation or a task has begun.
-func (s *status) begin() { s.add(1) }
+func (s *status) begin(now time.Time) { s.add(1, now) }
 
 // end notes that it has ended.
-func (s *status) end() { s.add(-1) }
+func (s *status) end(now time.Time) { s.add(-1, now) }
 
-func (s *status) add(n int) {
+func (s *status) add(n int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.work += n
-	if s.custom == nil {
-		s.set(s.automatic())
+	s.update(now)
+}
+
+// force puts a status before all others, or ends that with Automatic.
+func (s *status) force(forced PingStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forced = forced
+	s.update(time.Now())
+}
+
+// update records the status, unless the custom function is to be asked for it.
+// The caller holds s.mu.
+func (s *status) update(now time.Time) {
+	switch {
+	case s.forced != Automatic:
+		s.set(s.forced, now)
+	case s.custom == nil:
+		s.set(s.automatic(), now)
 	}
 }
 
@@ -81,24 +102,31 @@ func (s *status) automatic() PingStatus {
 }
 
 // set records the status. The caller holds s.mu.
-func (s *status) set(now PingStatus) {
-	if now != s.current {
-		s.current, s.since = now, time.Now()
+func (s *status) set(status PingStatus, now time.Time) {
+	if status == s.current {
+		return
+	}
+	s.current = status
+	if now.After(s.since) { // several goroutines have looked at the clock before
+		s.since = now
 	}
 }
 
 // read returns the status and since when it has been so.
 func (s *status) read(ctx context.Context) (PingStatus, time.Time) {
-	answer := Automatic
-	if s.custom != nil {
-		answer = s.ask(ctx)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if answer == Automatic {
-		answer = s.automatic()
+	if s.forced == Automatic && s.custom != nil {
+		s.mu.Unlock()
+		answer := s.ask(ctx)
+		s.mu.Lock()
+		if answer == Automatic {
+			answer = s.automatic()
+		}
+		if s.forced == Automatic { // still
+			s.set(answer, time.Now())
+		}
 	}
-	s.set(answer)
 	return s.current, s.since
 }
 
@@ -161,19 +189,41 @@ func (s *status) call(ctx context.Context) (answer PingStatus, err error) {
 	switch {
 	case err != nil:
 		return Automatic, err
-	case answer != Automatic && answer != Healthy && answer != HealthyBusy:
+	case !known(answer):
 		return Automatic, fmt.Errorf("the ping function returned %q, want %q or %q", answer, Healthy, HealthyBusy)
 	}
 	return answer, nil
 }
 
-func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
-	current, since := s.status.read(r.Context())
-	body := make([]byte, 0, 64)
+func (s *Server) ping(r *request) {
+	if s.opts.debug {
+		s.log.DebugContext(r, "ping")
+	}
+	var body [64]byte
+	writeBody(r.w, http.StatusOK, s.pingBody(r, body[:0]))
+}
+
+// pingBody appends the body of GET /ping.
+func (s *Server) pingBody(ctx context.Context, body []byte) []byte {
+	current, since := s.status.read(ctx)
 	body = append(body, `{"status":"`...)
 	body = append(body, current...)
 	body = append(body, `","time_of_last_update":`...)
 	body = strconv.AppendInt(body, since.Unix(), 10)
-	body = append(body, '}')
-	writeBody(w, http.StatusOK, body)
+	return append(body, '}')
+}
+
+// Status returns what GET /ping reports. A custom ping function is asked.
+func (s *Server) Status(ctx context.Context) PingStatus {
+	current, _ := s.status.read(ctx)
+	return current
+}
+
+// ForceStatus makes GET /ping report [Healthy] or [HealthyBusy] whatever happens,
+// until [Automatic] ends that. It panics on another status.
+func (s *Server) ForceStatus(status PingStatus) {
+	if !known(status) {
+		panic(fmt.Sprintf("ForceStatus: %q is no status", status))
+	}
+	s.status.force(status)
 }

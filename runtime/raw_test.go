@@ -147,3 +147,18 @@ func TestRawPanicAfterHijack(t *testing.T) {
 		t.Errorf("an answer was tried:\n%s", text)
 	}
 }
+
+// An answer that a raw handler chose is logged like one that was chosen for it.
+func TestRawIsLogged(t *testing.T) {
+	for status, want := range map[int]string{200: "INFO", 204: "INFO", 302: "INFO", 400: "WARN", 404: "WARN", 499: "WARN", 500: "ERROR", 503: "ERROR"} {
+		var logs logs
+		server := runtime.NewServer(runtime.Handlers{Invoke: runtime.Raw("Raw", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+		})}, runtime.WithLogger(logs.logger()))
+		record(server, "POST", "/invocations", `{}`)
+		got := logs.only(t)
+		if got["level"] != want || got["status"] != float64(status) || got["errorType"] != nil {
+			t.Errorf("after %d, logged %v, want the level %s", status, got, want)
+		}
+	}
+}

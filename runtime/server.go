@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,34 +12,31 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-const (
-	// headerTimeout and idleTimeout keep callers who send nothing from holding
-	// connections. Bodies and answers may take their time.
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 3 * time.Minute
-
-	// cleanupTimeout is for handlers and tasks that were cancelled at the end
-	// of the grace period.
-	cleanupTimeout = 2 * time.Second
-)
+// cleanupTimeout is for handlers and tasks that were cancelled at the end of the
+// grace period, and then for the hooks of the shutdown.
+const cleanupTimeout = 2 * time.Second
 
 // A Server serves one agent. It is an [http.Handler] that may be mounted
 // anywhere; [Server.Run] is the whole of an agent's main function.
 type Server struct {
-	handlers Handlers
-	opts     options
-	log      *slog.Logger
-	ownLog   *slog.Logger // what log is made of, nil if the program has brought it
-	root     http.Handler // the routes in their middleware
-	status   *status
-	tasks    members[*Task]
-	sockets  members[*socket]
+	handlers    Handlers
+	opts        options
+	log         *slog.Logger
+	ownLog      *ownLog      // what log is made of, nil if the program has brought it
+	invocations *jsonHandler // of their records, nil if log is to have them
+	root        http.Handler // the routes in their middleware, nil if there is none
+	status      *status
+	tasks       members[*Task]
+	manual      manualTasks
+	sockets     members[*socket]
+	running     atomic.Int64 // invocations
 }
 
 // NewServer returns a server for the handlers. A server that is mounted
@@ -48,17 +46,25 @@ func NewServer(handlers Handlers, opts ...Option) *Server {
 	for _, opt := range opts {
 		opt(&s.opts)
 	}
+	if s.opts.sessions == nil {
+		s.opts.sessions = NewMemoryStore()
+	}
 	s.log = s.opts.log
 	if s.log == nil {
-		s.log, s.ownLog = defaultLogger()
+		s.log, s.ownLog = defaultLogger(s.opts.debug)
+	}
+	if s.ownLog != nil && s.ownLog.json != nil {
+		s.invocations = s.ownLog.json.with([]slog.Attr{slog.String("handler", handlers.Invoke.name)})
 	}
 	if handlers.Invoke.serve == nil {
-		s.handlers.Invoke = noEntrypoint
+		s.handlers.Invoke = noEntrypoint()
 	}
 	s.status = newStatus(handlers.Ping, func(ctx context.Context, problem error) {
 		s.log.WarnContext(ctx, "the server chooses the status that /ping reports", errorAttrs(problem)...)
 	})
-	s.root = http.HandlerFunc(s.route)
+	if len(handlers.Middleware) > 0 {
+		s.root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.route(renewRequest(s, w, r)) })
+	}
 	for i := len(handlers.Middleware) - 1; i >= 0; i-- {
 		s.root = handlers.Middleware[i](s.root)
 	}
@@ -76,19 +82,17 @@ func (s *Server) Context(parent context.Context) context.Context {
 // closes WebSockets with 1001, ends the contexts of tasks and waits for them.
 // The grace period is for all of that; WebSockets and tasks are told by the
 // middle of it at the latest. What has not ended by its end is cancelled and
-// has two seconds to clean up.
+// has two seconds to clean up. Then come the hooks of [WithShutdown].
 //
 // If the program has not set a default logger of log/slog, the server's becomes
 // it, so that what handlers log with their context carries the request's ids.
 //
 // Run returns nil after a shutdown in which everything ended in time.
 func (s *Server) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, watching, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-
 	if s.ownLog != nil {
-		setDefaultLogger(s.ownLog)
+		setDefaultLogger(s.ownLog.all)
 	}
 	listener, err := net.Listen("tcp", s.opts.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -100,32 +104,103 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.Serve(ctx, listener)
+	return s.serve(ctx, listener, watching)
+}
+
+// untilSignal returns a context that ends with a signal to end the process, too,
+// once watching is closed. Setting that up takes as long as to listen, so it is
+// done in the background.
+func untilSignal(parent context.Context) (ctx context.Context, watching <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	begun, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		signalled, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop() // a second signal ends the process at once
+		close(begun)
+		<-signalled.Done()
+		cancel()
+	}()
+	return ctx, begun, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // Serve is [Server.Run] on a given listener and without regard to signals. It
 // closes the listener. A server can serve once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	ready := make(chan struct{})
+	close(ready)
+	return s.serve(ctx, listener, ready)
+}
+
+// serve is Serve, and does not say that it serves before ready is closed.
+func (s *Server) serve(ctx context.Context, listener net.Listener, ready <-chan struct{}) error {
+	defer s.ownLog.flush()
+	err := s.start(ctx)
+	if err == nil {
+		err = s.serveHTTP(ctx, listener, ready)
+	} else {
+		_ = listener.Close()
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		err = errors.Join(err, s.Shutdown(cleanup)) // for what the hooks have started
+	}
+	return errors.Join(err, s.runShutdownHooks(ctx))
+}
+
+// start calls the hooks of [WithStartup].
+func (s *Server) start(ctx context.Context) error {
+	for _, hook := range s.opts.startup {
+		if err := hook(s.Context(ctx)); err != nil {
+			return fmt.Errorf("startup: %w", err)
+		}
+	}
+	return nil
+}
+
+// runShutdownHooks calls the hooks of [WithShutdown].
+func (s *Server) runShutdownHooks(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(s.Context(context.WithoutCancel(ctx)), cleanupTimeout)
+	defer cancel()
+	var errs []error
+	for _, hook := range slices.Backward(s.opts.shutdown) {
+		if err := hook(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("shutdown: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) serveHTTP(ctx context.Context, listener net.Listener, ready <-chan struct{}) error {
 	// Requests outlive ctx by the grace period.
 	requests, cancelRequests := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelRequests(nil)
 	server := &http.Server{
 		Handler:           s,
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(requests, requestsKey{s}, requests) },
+		ReadHeaderTimeout: max(s.opts.headerTimeout, 0),
+		IdleTimeout:       cmp.Or(s.opts.idleTimeout, -1), // 0 would stand for another default
+		MaxHeaderBytes:    s.opts.maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	logged := make(chan struct{})
+	go func() { // lest it keep the first request waiting
+		defer close(logged)
+		<-ready
+		s.log.Info("serving on " + baseURL(listener.Addr()))
+	}()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	s.log.Info("serving on " + baseURL(listener.Addr()))
 
+	var err error
 	select {
-	case err := <-failed:
-		return errors.Join(err, s.shutdown(ctx, server, cancelRequests))
+	case err = <-failed:
 	case <-ctx.Done():
-		return s.shutdown(ctx, server, cancelRequests)
 	}
+	<-logged
+	return errors.Join(err, s.shutdown(ctx, server, cancelRequests))
 }
 
 // baseURL returns a URL that reaches a listener from this machine.
@@ -177,7 +252,8 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server, cancelReques
 // It does not stop invocations: that is for the http.Server to do, and
 // [Server.Run] does it.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.sockets.close(func(socket *socket) { go socket.leave() })
+	defer s.ownLog.flush()
+	s.sockets.close(func(socket *socket) { go socket.shutDown() })
 	s.tasks.close(func(task *Task) { task.cancel(http.ErrServerClosed) })
 	socketsLeft := s.sockets.wait(ctx)
 	if tasksLeft := s.tasks.wait(ctx); tasksLeft+socketsLeft > 0 {
@@ -188,8 +264,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // ServeHTTP serves the agent's routes: POST /invocations, GET /ws and GET /ping.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	writer := &responseWriter{ResponseWriter: w}
-	r = newRequest(s, r)
+	req := newRequest(s, w, r)
+	if s.root == nil {
+		s.route(req)
+		return
+	}
 	defer func() {
 		value := recover()
 		if value == nil {
@@ -199,60 +278,69 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err == http.ErrAbortHandler {
 			panic(err)
 		}
-		s.log.ErrorContext(r.Context(), "middleware failed", errorAttrs(err)...)
-		if writer.begun {
+		s.log.ErrorContext(req, "middleware failed", errorAttrs(err)...)
+		if req.w.begun {
 			panic(http.ErrAbortHandler)
 		}
-		fail(writer, err)
+		fail(req.w, err)
 	}()
-	s.root.ServeHTTP(writer, r)
+	req.http = req.httpRequest()
+	s.root.ServeHTTP(req.w, req.http)
 }
 
-func (s *Server) route(outer http.ResponseWriter, r *http.Request) {
-	w, ok := outer.(*responseWriter)
-	if !ok { // but a middleware's
-		w = &responseWriter{ResponseWriter: outer}
-	}
-	r = renewRequest(s, r)
-	if r.Method == http.MethodGet && websocket.IsWebSocketUpgrade(r) {
-		if r.URL.Path == "/ws" && s.handlers.WebSocket.serve != nil {
-			s.webSocket(w, r)
-			return
-		}
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusForbidden)
+func (s *Server) route(r *request) {
+	path := r.http.URL.Path
+	if path != "/ping" && !s.allowsOrigin(r.http) {
+		s.log.WarnContext(r, "a page of another origin was refused", "origin", r.http.Header.Get("Origin"))
+		fail(r.w, Errorf(http.StatusForbidden, "the origin is not allowed"))
 		return
 	}
-	switch r.URL.Path {
+	if r.http.Method == http.MethodGet && websocket.IsWebSocketUpgrade(r.http) {
+		if path == "/ws" && s.handlers.WebSocket.serve != nil {
+			s.webSocket(r)
+			return
+		}
+		r.w.Header().Set("Connection", "close")
+		r.w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	switch path {
 	case "/invocations":
-		if allow(w, r, http.MethodPost) {
-			s.invoke(w, r)
+		if allow(r, http.MethodPost) {
+			s.invoke(r)
 		}
 	case "/ping":
-		if allow(w, r, http.MethodGet, http.MethodHead) {
-			s.ping(w, r)
+		if allow(r, http.MethodGet, http.MethodHead) {
+			s.ping(r)
 		}
 	case "/invocations/", "/ping/":
 		// Relative, for a server that is mounted below a prefix.
-		location := ".." + strings.TrimSuffix(r.URL.Path, "/")
-		if r.URL.RawQuery != "" {
-			location += "?" + r.URL.RawQuery
+		location := ".." + strings.TrimSuffix(path, "/")
+		if query := r.http.URL.RawQuery; query != "" {
+			location += "?" + query
 		}
-		w.Header().Set("Location", location)
-		w.WriteHeader(http.StatusTemporaryRedirect)
+		r.w.Header().Set("Location", location)
+		r.w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
-		plainError(w, http.StatusNotFound)
+		plainError(r.w, http.StatusNotFound)
 	}
 }
 
 // allow reports whether r has one of the methods, and else refuses it.
-func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
-	if slices.Contains(methods, r.Method) {
+func allow(r *request, methods ...string) bool {
+	if slices.Contains(methods, r.http.Method) {
 		return true
 	}
-	w.Header().Set("Allow", strings.Join(methods, ", "))
-	plainError(w, http.StatusMethodNotAllowed)
+	r.w.Header().Set("Allow", strings.Join(methods, ", "))
+	plainError(r.w, http.StatusMethodNotAllowed)
 	return false
+}
+
+// allowsOrigin reports whether the page that has sent a request may do so.
+func (s *Server) allowsOrigin(r *http.Request) bool {
+	origin := r.Header["Origin"]
+	return s.opts.origins == nil || len(origin) == 0 ||
+		slices.ContainsFunc(s.opts.origins, func(allowed string) bool { return strings.EqualFold(allowed, origin[0]) })
 }
 
 func plainError(w http.ResponseWriter, status int) {
@@ -261,32 +349,48 @@ func plainError(w http.ResponseWriter, status int) {
 	_, _ = w.Write([]byte(http.StatusText(status)))
 }
 
-func (s *Server) invoke(w *responseWriter, r *http.Request) {
-	s.status.begin()
-	defer s.status.end()
+func (s *Server) invoke(r *request) {
+	r.w.Header()[headerSessionID] = r.sessionHeader()
 	start := time.Now()
-	w.Header().Set(headerSessionID, SessionID(r.Context()))
-	out := s.handle(w, r)
-	s.logInvocation(r.Context(), out, time.Since(start))
+	if s.opts.debug && s.debugAction(r, start) {
+		return
+	}
+	defer s.running.Add(-1)
+	if running := s.running.Add(1); s.opts.maxInvocations > 0 && running > int64(s.opts.maxInvocations) {
+		r.w.Header().Set("Retry-After", "1")
+		s.logInvocation(r, fail(r.w, Errorf(http.StatusTooManyRequests, "too many invocations are under way")), start, time.Now())
+		return
+	}
+	s.status.begin(start)
+	var end time.Time
+	defer func() {
+		if end.IsZero() { // the handler ended its goroutine
+			end = time.Now()
+		}
+		s.status.end(end)
+	}()
+	out := s.handle(r)
+	end = time.Now()
+	s.logInvocation(r, out, start, end)
 	if out.cut {
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // handle answers an invocation, whatever its handler does.
-func (s *Server) handle(w *responseWriter, r *http.Request) (out outcome) {
+func (s *Server) handle(r *request) (out outcome) {
 	defer func() {
 		value := recover()
 		if value == nil {
 			return
 		}
 		err := panicked(value)
-		if w.begun || err == http.ErrAbortHandler {
-			out = outcome{status: w.status, err: err, cut: true}
+		if r.w.begun || err == http.ErrAbortHandler {
+			out = outcome{status: r.w.status, err: err, cut: true}
 			return
 		}
-		out = fail(w, err)
+		out = fail(r.w, err)
 	}()
 
-	return s.handlers.Invoke.serve(s, w, r)
+	return s.handlers.Invoke.serve(r)
 }

@@ -1,14 +1,18 @@
 package runtime
 
 import (
+	"bufio"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -31,10 +35,17 @@ const (
 	maxCloseReason = 123
 )
 
+// upgrader has small or shared buffers, since most connections are idle most of
+// the time.
 var upgrader = websocket.Upgrader{
-	// The platform has authenticated the caller, and its proxy is no browser.
-	CheckOrigin: func(*http.Request) bool { return true },
+	ReadBufferSize:  256, // what does not fit is read into the message itself
+	WriteBufferSize: 4 << 10,
+	WriteBufferPool: new(sync.Pool),
+	CheckOrigin:     func(*http.Request) bool { return true }, // [WithAllowedOrigins] has seen to it
 }
+
+// minCompressed is how large a message has to be for compression to pay off.
+const minCompressed = 256
 
 // errHandshake is a failure that the upgrader has already answered.
 var errHandshake = errors.New("the WebSocket handshake failed")
@@ -45,8 +56,8 @@ var errHandshake = errors.New("the WebSocket handshake failed")
 type socket struct {
 	server *Server
 	raw    bool // the handler reads and writes by itself
-	w      http.ResponseWriter
-	r      *http.Request
+	r      *request
+	freed  chan struct{} // closed when net/http is no longer needed; nil if it cannot be left
 
 	// ctx is the handler's. It ends with a *CloseError when the client has
 	// ended the connection.
@@ -56,13 +67,18 @@ type socket struct {
 	acceptOnce sync.Once
 	acceptErr  error
 	conn       *websocket.Conn // nil unless accepted
-	unbind     func() bool     // undoes that the end of r's context stops reads and writes
+	unbind     func() bool     // undoes that the end of r's context stops reads and writes; may be nil
 
 	receiving sync.Mutex    // held by the one that reads
 	ahead     chan received // where a message read ahead is, or will be; nil when there is none
 	watch     *time.Timer   // reads ahead when it fires
 
 	sending chan struct{} // a lock that can be waited for with a context
+
+	reads   atomic.Uint64 // of the connection that have begun or ended: odd while one is under way
+	pinging sync.Mutex    // held to set the timer, which may fire before it is stored
+	pinger  *time.Timer   // nil if no pings are wanted
+	pinged  uint64        // reads when the last ping was sent
 }
 
 // received is the outcome of one read.
@@ -72,26 +88,79 @@ type received struct {
 	err  error
 }
 
-func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	socket := &socket{
-		server: s, raw: s.handlers.WebSocket.raw, w: w, r: r,
-		ctx: ctx, cancel: cancel, sending: make(chan struct{}, 1),
-	}
-	w.Header().Set(headerSessionID, SessionID(ctx))
-	if !s.sockets.add(socket) {
-		w.WriteHeader(http.StatusServiceUnavailable)
+// webSocket serves a WebSocket. Where it can, it does so in a goroutine of its own
+// and returns once the connection is accepted: what net/http holds for each
+// request, buffers and a deep stack, is more than all else of an idle connection.
+func (s *Server) webSocket(r *request) {
+	socket := &socket{server: s, raw: s.handlers.WebSocket.raw, r: r, sending: make(chan struct{}, 1)}
+	requests, ok := r.Value(requestsKey{s}).(context.Context)
+	if !ok || s.root != nil { // the end of this call may mean something to others
+		socket.ctx, socket.cancel = context.WithCancelCause(r)
+		socket.serve()
 		return
 	}
-	defer s.sockets.remove(socket)
+	request := r.Context // which ends with this call
+	r.Context = detachedContext{requests, request.Value(http.ServerContextKey), request.Value(http.LocalAddrContextKey)}
+	r.http = r.httpRequest() // not to keep the other's context
+	socket.ctx, socket.cancel = context.WithCancelCause(r)
+	freed := make(chan struct{})
+	socket.freed = freed
+	go func() {
+		defer socket.free()
+		socket.serve()
+	}()
+	select {
+	case <-freed:
+	case <-request.Done(): // the client is gone before it was accepted
+		socket.cancel(context.Cause(request))
+		<-freed
+	}
+}
+
+// requestsKey holds the context of all requests of a server's [Server.Serve] in
+// each of them. They may reach other servers, which are mounted in its middleware.
+type requestsKey struct{ server *Server }
+
+// detachedContext has the values of a request's context and the end of another.
+type detachedContext struct {
+	context.Context
+	server, localAddr any
+}
+
+func (c detachedContext) Value(key any) any {
+	switch key {
+	case http.ServerContextKey:
+		return c.server
+	case http.LocalAddrContextKey:
+		return c.localAddr
+	}
+	return c.Context.Value(key)
+}
+
+// free lets webSocket return.
+func (s *socket) free() {
+	if s.freed != nil {
+		close(s.freed)
+		s.freed = nil
+	}
+}
+
+// serve runs the handler and ends the connection.
+func (s *socket) serve() {
+	defer s.cancel(nil)
+	s.r.w.Header()[headerSessionID] = s.r.sessionHeader()
+	if !s.server.sockets.add(s) {
+		s.r.w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer s.server.sockets.remove(s)
 	start := time.Now()
 	err := errors.New("the handler ended its goroutine") // unless it returns
 	defer func() {
-		end, err := socket.finish(err)
-		s.logSocket(r.Context(), end, err, time.Since(start))
+		end, err := s.finish(err)
+		s.server.logSocket(s.r, end, err, time.Since(start))
 	}()
-	err = safely(func() error { return s.handlers.WebSocket.serve(socket) })
+	err = safely(func() error { return s.server.handlers.WebSocket.serve(s) })
 }
 
 // socketEnd is how a connection ended, for the log.
@@ -113,9 +182,14 @@ func (s *socket) finish(err error) (socketEnd, error) {
 		return s.refuse(err)
 	}
 	defer s.conn.Close()
-	s.unbind()
-	if s.watch != nil {
+	if s.unbind != nil {
+		s.unbind()
+	}
+	if !s.raw {
 		s.watch.Stop()
+	}
+	if s.pinger != nil {
+		s.pinger.Stop()
 	}
 	cause := context.Cause(s.ctx)
 	s.cancel(nil) // for goroutines that the handler left behind
@@ -131,13 +205,13 @@ func (s *socket) finish(err error) (socketEnd, error) {
 	if s.leftByClient(cause, err) {
 		end = socketLeft
 	} else if errors.Is(cause, http.ErrServerClosed) {
-		code, reason = websocket.CloseGoingAway, goingAway // if leave has not said it yet
+		code, reason = websocket.CloseGoingAway, goingAway // if shutDown has not said it yet
 		if !isPanic(err) {
 			end = socketStopped
 		}
 	}
-	if err := s.sayGoodbye(code, reason); err == nil || errors.Is(err, websocket.ErrCloseSent) {
-		s.awaitGoodbye()
+	if err := s.writeClose(code, reason); err == nil || errors.Is(err, websocket.ErrCloseSent) {
+		s.awaitClose()
 	}
 	return end, err
 }
@@ -146,10 +220,13 @@ func (s *socket) finish(err error) (socketEnd, error) {
 // handler's error, if there is one, only says so.
 func (s *socket) leftByClient(cause, err error) bool {
 	if s.raw {
-		_, closed := errors.AsType[*websocket.CloseError](err)
-		return closed
+		if _, closed := errors.AsType[*websocket.CloseError](err); closed {
+			return true
+		}
+		broken, ok := errors.AsType[*net.OpError](err)
+		return ok && !broken.Timeout() && broken.Addr != nil && broken.Addr.String() == s.conn.RemoteAddr().String()
 	}
-	if _, left := errors.AsType[*CloseError](cause); !left {
+	if _, left := errors.AsType[*CloseError](cause); !left && cause != context.Canceled { // before it was accepted
 		return false
 	}
 	_, same := errors.AsType[*CloseError](err)
@@ -161,15 +238,17 @@ func (s *socket) refuse(err error) (socketEnd, error) {
 	if errors.Is(s.acceptErr, errHandshake) {
 		return socketRefused, s.acceptErr
 	}
-	s.w.Header().Set("Connection", "close")
+	s.r.w.Header().Set("Connection", "close")
 	if err == nil {
 		err = errors.New("the WebSocket handler returned without accepting the connection")
-		fail(s.w, err)
+		fail(s.r.w, err)
 		return socketFailed, err
 	}
 	end := socketRefused
 	if isPanic(err) {
 		end = socketFailed
+	} else if context.Cause(s.ctx) == context.Canceled && errors.Is(err, context.Canceled) {
+		end = socketLeft
 	}
 	answer := err
 	if errors.Is(context.Cause(s.ctx), http.ErrServerClosed) {
@@ -177,31 +256,109 @@ func (s *socket) refuse(err error) (socketEnd, error) {
 	} else if _, chosen := errors.AsType[*StatusError](err); !chosen {
 		answer = &StatusError{Status: http.StatusForbidden, Err: err}
 	}
-	fail(s.w, answer)
+	fail(s.r.w, answer)
 	return end, err
 }
 
 // accept upgrades the connection, once.
 func (s *socket) accept() error {
 	s.acceptOnce.Do(func() {
-		conn, err := upgrader.Upgrade(s.w, s.r, s.w.Header()) // what middleware has set
+		upgrader := upgrader
+		// A raw handler's messages could not be kept within the limit.
+		upgrader.EnableCompression = s.server.opts.compression && !s.raw
+		header := s.r.w.Header() // with what middleware has set
+		conn, err := upgrader.Upgrade(hijacker{s.r.w, s}, s.r.http, header)
 		if err != nil {
 			s.acceptErr = fmt.Errorf("%w: %w", errHandshake, err)
 			return
 		}
 		conn.SetReadLimit(max(s.server.opts.maxMessage, 0)) // 0 is no limit
 		s.conn = conn
-		s.unbind = context.AfterFunc(s.r.Context(), func() {
-			if !errors.Is(context.Cause(s.r.Context()), http.ErrServerClosed) { // then leave is at work
-				s.stopReading()
-				s.stopSending()
-			}
-		})
+		if s.freed == nil {
+			s.unbind = context.AfterFunc(s.r, func() {
+				if !errors.Is(context.Cause(s.r), http.ErrServerClosed) { // then shutDown is at work
+					s.stopReading()
+					s.stopSending()
+				}
+			})
+		}
 		if !s.raw {
 			s.watch = time.AfterFunc(watchDelay, s.readOn)
 		}
+		if every := s.server.opts.pingInterval; every > 0 && !s.raw {
+			s.pinging.Lock()
+			s.pinger = time.AfterFunc(every, s.ping)
+			s.pinging.Unlock()
+		}
+		if s.freed != nil {
+			s.r.own.ResponseWriter = nil // the way to what net/http holds
+			s.free()
+		}
 	})
 	return s.acceptErr
+}
+
+// hijacker makes the socket know of reads from its connection.
+type hijacker struct {
+	*responseWriter
+	socket *socket
+}
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := h.responseWriter.Hijack()
+	if err != nil || h.socket.raw {
+		return conn, rw, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return countingTCPConn{tcp, h.socket}, rw, nil
+	}
+	return countingConn{conn, h.socket}, rw, nil
+}
+
+// countingConn counts reads.
+type countingConn struct {
+	net.Conn
+	socket *socket
+}
+
+func (c countingConn) Read(b []byte) (int, error) {
+	c.socket.reads.Add(1)
+	defer c.socket.reads.Add(1)
+	return c.Conn.Read(b)
+}
+
+// countingTCPConn is countingConn with all methods of a TCP connection, one that
+// writes several buffers at once among them.
+type countingTCPConn struct {
+	*net.TCPConn
+	socket *socket
+}
+
+func (c countingTCPConn) Read(b []byte) (int, error) {
+	c.socket.reads.Add(1)
+	defer c.socket.reads.Add(1)
+	return c.TCPConn.Read(b)
+}
+
+// ping asks the client for a sign of life, or ends the connection if the client has
+// given none since the last time. Only where a read has been waiting all the time
+// is that sure: else the sign may be among what was not read yet.
+func (s *socket) ping() {
+	if s.ctx.Err() != nil {
+		return
+	}
+	reads := s.reads.Load()
+	if reads%2 == 1 && reads == s.pinged {
+		s.cancel(&CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the client gives no sign of life"})
+		s.stopReading()
+		s.stopSending()
+		return
+	}
+	s.pinged = reads
+	_ = s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout)) // a failure shows the next time
+	s.pinging.Lock()
+	defer s.pinging.Unlock()
+	s.pinger.Reset(s.server.opts.pingInterval)
 }
 
 // receive returns the next message. With the handler's own context, whose end
@@ -261,10 +418,12 @@ func (s *socket) readAhead() {
 
 // read reads one message. Its failure is the end of the connection.
 func (s *socket) read() received {
-	kind, data, err := s.conn.ReadMessage()
+	kind, data, err := s.readMessage()
 	if err == nil && kind == websocket.TextMessage && !utf8.Valid(data) {
 		err = &CloseError{Code: websocket.CloseInvalidFramePayloadData, Reason: "text that is not UTF-8"}
-		_ = s.sayGoodbye(websocket.CloseInvalidFramePayloadData, "")
+		_ = s.writeClose(websocket.CloseInvalidFramePayloadData, "")
+	} else if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
+		_ = s.writeClose(websocket.CloseProtocolError, err.Error())
 	}
 	if err != nil {
 		s.cancel(clientError(err))
@@ -273,8 +432,27 @@ func (s *socket) read() received {
 	return received{kind: kind, data: data}
 }
 
+// readMessage is gorilla's, with a limit for what a compressed message expands to.
+func (s *socket) readMessage() (int, []byte, error) {
+	limit := s.server.opts.maxMessage
+	if !s.server.opts.compression || limit <= 0 {
+		return s.conn.ReadMessage()
+	}
+	kind, r, err := s.conn.NextReader()
+	if err != nil {
+		return 0, nil, err
+	}
+	limit = min(limit, math.MaxInt64-1)
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		_ = s.writeClose(websocket.CloseMessageTooBig, "")
+		return 0, nil, websocket.ErrReadLimit
+	}
+	return kind, data, err
+}
+
 // clientError says in a close code how reading from the client failed. For
-// what the client did wrong, gorilla has already sent that code.
+// what the client did wrong, that code has already been sent.
 func clientError(err error) *CloseError {
 	if own, ok := errors.AsType[*CloseError](err); ok {
 		return own
@@ -330,6 +508,9 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 			}
 		}()
 	}
+	if s.server.opts.compression {
+		s.conn.EnableWriteCompression(len(data) >= minCompressed)
+	}
 	err := s.conn.WriteMessage(kind, data)
 	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
 		return err
@@ -349,8 +530,8 @@ func (s *socket) stopSending() { _ = s.conn.NetConn().SetWriteDeadline(time.Unix
 // stopReading makes a read under way fail, and all later ones.
 func (s *socket) stopReading() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// sayGoodbye sends a close frame.
-func (s *socket) sayGoodbye(code int, reason string) error {
+// writeClose sends a close frame.
+func (s *socket) writeClose(code int, reason string) error {
 	if !sendable(code) {
 		code = websocket.CloseInternalServerErr
 	}
@@ -373,10 +554,10 @@ func sendable(code int) bool {
 	return 3000 <= code && code <= 4999
 }
 
-// awaitGoodbye reads until the client's close frame, or its end where frames
+// awaitClose reads until the client's close frame, or its end where frames
 // cannot be read any more. To close a connection on which something is unread
 // could cost the client what was sent last.
-func (s *socket) awaitGoodbye() {
+func (s *socket) awaitClose() {
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
@@ -400,16 +581,16 @@ func (s *socket) awaitGoodbye() {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// leave ends the connection for the shutdown. The handler's next Receive or
+// shutDown ends the connection for the shutdown. The handler's next Receive or
 // Send fails, and a Receive under way as soon as the client has answered.
-func (s *socket) leave() {
+func (s *socket) shutDown() {
 	s.cancel(http.ErrServerClosed)
 	s.acceptOnce.Do(func() { s.acceptErr = http.ErrServerClosed })
 	if s.conn == nil {
 		return
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
-	if s.sayGoodbye(websocket.CloseGoingAway, goingAway) != nil {
+	if s.writeClose(websocket.CloseGoingAway, goingAway) != nil {
 		s.stopSending()
 	}
 }

@@ -3,16 +3,28 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// maxUnsent bounds the bytes that wait while the caller reads slowly. A
-// sequence that gets this far ahead waits.
-const maxUnsent = 64 << 10
+const (
+	// maxUnsent bounds the bytes that wait while the caller reads slowly. A
+	// sequence that gets this far ahead waits.
+	maxUnsent = 64 << 10
+
+	// grouping is how soon after a write the next event is left to the goroutine
+	// that groups them.
+	grouping = time.Millisecond
+
+	// keepAliveComment is a comment line of the SSE standard, with an empty event
+	// after it, which readers ignore.
+	keepAliveComment = ": keep-alive\n\n"
+)
 
 // streamError is the last event of a stream that failed. Its fields and the
 // text of Message are the Python SDK's.
@@ -22,52 +34,28 @@ type streamError struct {
 	Message string `json:"message"`
 }
 
+// Shared by all answers, like jsonContent.
+var (
+	eventStreamContent = []string{"text/event-stream; charset=utf-8"}
+	noCache            = []string{"no-cache"}
+	noBuffering        = []string{"no"} // else nginx holds events back
+)
+
 // stream runs a sequence and sends its values as server-sent events. It ends
 // the sequence's context with cancel as soon as the caller is gone.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.CancelCauseFunc, values func(yield func(any, error) bool)) outcome {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache")
-	h.Set("X-Accel-Buffering", "no") // else nginx holds events back
-	w.WriteHeader(http.StatusOK)
+func stream[Out any](r *request, cancel context.CancelCauseFunc, values iter.Seq2[Out, error]) outcome {
+	h := r.w.Header()
+	h["Content-Type"] = eventStreamContent
+	h["Cache-Control"] = noCache
+	h["X-Accel-Buffering"] = noBuffering
+	r.w.WriteHeader(http.StatusOK)
 
-	events := startEvents(w, cancel)
-	// A caller that is gone may leave the writer blocked in a write that the
-	// kernel does not fail for minutes.
-	aborted := make(chan struct{})
-	stop := context.AfterFunc(r.Context(), func() {
-		defer close(aborted)
-		if errors.Is(r.Context().Err(), context.DeadlineExceeded) { // a middleware's: the caller is still there
-			_ = events.control.SetWriteDeadline(time.Now().Add(closeTimeout))
-			return
-		}
-		events.abort(context.Cause(r.Context()))
-	})
-	defer func() { // w must not be used after the return, however that comes about
-		_ = events.close()
-		if !stop() {
-			<-aborted
-			if events.err == nil {
-				_ = events.control.SetWriteDeadline(time.Time{}) // for the next request
-			}
-		}
-	}()
-
-	var buf bytes.Buffer
-	send := func(value any) bool {
-		buf.Reset()
-		buf.WriteString("data: ")
-		if err := appendResult(&buf, value); err != nil {
-			s.log.ErrorContext(r.Context(), "the event cannot be encoded to JSON", errorAttrs(err)...)
-		}
-		buf.WriteString("\n\n")
-		return events.send(buf.Bytes())
-	}
-
-	last, failure := runSequence(values, send)
+	events := startEvents(r, cancel)
+	defer events.end() // r.w must not be used after the return, however that comes about
+	last, failure := runSequence(values, func(value Out) bool { return events.send(value) })
 	cut := errors.Is(failure, http.ErrAbortHandler)
-	if failure != nil && !cut && !errors.Is(r.Context().Err(), context.Canceled) {
-		send(last)
+	if failure != nil && !cut && !errors.Is(r.Err(), context.Canceled) {
+		events.send(last)
 	}
 	if err := events.close(); err != nil && !isPanic(failure) {
 		failure = err // and what the sequence made of it does not matter
@@ -77,55 +65,100 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, cancel context.C
 
 // runSequence sends the values of a sequence until it ends, fails, panics, or
 // nobody takes them any more. It returns the event for a failure, too.
-func runSequence(values func(yield func(any, error) bool), send func(any) bool) (last streamError, failure error) {
+func runSequence[Out any](values iter.Seq2[Out, error], send func(Out) bool) (last streamError, failure error) {
 	defer func() {
 		if value := recover(); value != nil {
 			failure = panicked(value)
 			last = newStreamError(failure)
 		}
 	}()
-	values(func(value any, err error) bool {
+	if values == nil {
+		return last, nil
+	}
+	for value, err := range values {
 		if err != nil {
-			last = newStreamError(err) // here, for an error's own methods may panic
-			failure = err
-			return false
+			return newStreamError(err), err // here, for an error's own methods may panic
 		}
-		return send(value)
-	})
-	return last, failure
+		if !send(value) {
+			break
+		}
+	}
+	return last, nil
 }
 
 func newStreamError(err error) streamError {
 	return streamError{err.Error(), errorType(err), "An error occurred during streaming"}
 }
 
-// events writes events from a goroutine of its own. What comes while a write
-// is under way goes out with the next one: values that come slowly go out at
-// once and alone, values that come fast go out in groups, and nothing waits
+// events writes events. One that comes after a pause is written by its sender,
+// at once. What comes faster is left to a goroutine: all that has come while it
+// was at work, or before it had its turn, goes out together. So values that come
+// slowly go out alone, values that come fast go out in groups, and nothing waits
 // for a timer.
 type events struct {
-	w       http.ResponseWriter
+	r       *request
 	control *http.ResponseController
 	cancel  context.CancelCauseFunc
-	done    chan struct{}
+	unwatch func() bool   // undoes that the end of r's context aborts the stream
+	aborted chan struct{} // closed when that has happened
+	done    chan struct{} // closed when the goroutine has ended
+	idle    *time.Timer   // asks for a keep-alive comment, nil if none is wanted
+
+	event   bytes.Buffer // the one to send next
+	encoder *json.Encoder
 
 	mu      sync.Mutex
 	changed sync.Cond    // any field below has changed
 	unsent  bytes.Buffer // at most maxUnsent, plus one event
+	count   int          // of events in unsent
+	spare   bytes.Buffer
+	writing bool // somebody uses r.w
+	begun   bool // something was written
+	last    time.Time
 	closed  bool
 	err     error
 }
 
-func startEvents(w http.ResponseWriter, cancel context.CancelCauseFunc) *events {
-	e := &events{w: w, control: http.NewResponseController(w), cancel: cancel, done: make(chan struct{})}
+func startEvents(r *request, cancel context.CancelCauseFunc) *events {
+	e := &events{
+		r: r, control: http.NewResponseController(r.w), cancel: cancel,
+		aborted: make(chan struct{}), done: make(chan struct{}),
+	}
 	e.changed.L = &e.mu
+	e.encoder = json.NewEncoder(&e.event)
+	e.encoder.SetEscapeHTML(false)
+	// A caller that is gone may leave a write blocked that the kernel does not
+	// fail for minutes.
+	e.unwatch = context.AfterFunc(r, func() {
+		defer close(e.aborted)
+		if errors.Is(r.Err(), context.DeadlineExceeded) { // a middleware's: the caller is still there
+			_ = e.control.SetWriteDeadline(time.Now().Add(closeTimeout))
+			return
+		}
+		e.abort(context.Cause(r))
+	})
+	if after := r.server.opts.keepAlive; after > 0 {
+		e.mu.Lock()
+		e.idle = time.AfterFunc(after, e.keepAlive)
+		e.mu.Unlock()
+	}
 	go e.write()
 	return e
 }
 
-// send queues an event, and waits while the caller is too far behind. It
-// reports whether events are still wanted.
-func (e *events) send(event []byte) bool {
+// send sends an event, or queues it, and waits while the caller is too far
+// behind. It reports whether events are still wanted.
+func (e *events) send(value any) bool {
+	e.event.Reset()
+	e.event.WriteString("data: ")
+	if err := e.encoder.Encode(value); err != nil {
+		e.event.Truncate(len("data: "))
+		e.r.server.log.ErrorContext(e.r, "the event cannot be encoded to JSON", errorAttrs(err)...)
+		appendSubstitute(&e.event, value)
+		e.event.WriteByte('\n')
+	}
+	e.event.WriteByte('\n')
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for e.unsent.Len() >= maxUnsent && e.err == nil {
@@ -134,14 +167,28 @@ func (e *events) send(event []byte) bool {
 	if e.err != nil {
 		return false
 	}
-	e.unsent.Write(event)
-	e.changed.Broadcast()
-	return true
+	e.unsent.Write(e.event.Bytes())
+	e.count++
+	switch {
+	case e.writing:
+	case e.count%16 == 1 && time.Since(e.last) >= grouping: // to ask for the time costs time, too
+		e.flush(true)
+	default:
+		e.changed.Broadcast()
+	}
+	return e.err == nil
 }
 
-// close waits until everything is written, or nothing can be any more.
+// close writes what is left and waits for the goroutine to end. It returns why
+// the stream was given up, if it was.
 func (e *events) close() error {
 	e.mu.Lock()
+	for e.writing {
+		e.changed.Wait()
+	}
+	if e.unsent.Len() > 0 && e.err == nil {
+		e.flush(false) // net/http does it, with the end of the answer
+	}
 	e.closed = true
 	e.changed.Broadcast()
 	e.mu.Unlock()
@@ -151,57 +198,114 @@ func (e *events) close() error {
 	return e.err
 }
 
+// end is the last call, whatever has happened to the others.
+func (e *events) end() {
+	err := e.close()
+	if e.idle != nil {
+		e.idle.Stop()
+	}
+	if e.unwatch() {
+		return
+	}
+	<-e.aborted
+	if err == nil {
+		_ = e.control.SetWriteDeadline(time.Time{}) // for the next request
+	}
+}
+
 // abort gives the stream up, a write under way included.
 func (e *events) abort(cause error) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.giveUp(cause)
+}
+
+// giveUp is abort for one who holds e.mu.
+func (e *events) giveUp(cause error) {
 	if e.err == nil {
 		e.err = cause
 	}
 	e.changed.Broadcast()
-	e.mu.Unlock()
 	e.cancel(cause)
 	_ = e.control.SetWriteDeadline(time.Unix(1, 0))
 }
 
-func (e *events) write() {
-	defer close(e.done)
-	defer func() {
-		if value := recover(); value != nil { // from a ResponseWriter of some middleware
-			e.abort(fmt.Errorf("write: %v", value))
-		}
-	}()
-	if err := e.flush(); err != nil { // the header: the caller learns that the stream has begun
-		e.abort(err)
+// keepAlive sends a comment when nothing else was sent for a while.
+func (e *events) keepAlive() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.err != nil {
 		return
 	}
-	var batch bytes.Buffer
-	for {
-		e.mu.Lock()
-		for e.unsent.Len() == 0 && !e.closed && e.err == nil {
+	after := e.r.server.opts.keepAlive
+	if since := time.Since(e.last); since < after {
+		e.idle.Reset(after - since)
+		return
+	}
+	if !e.writing && e.unsent.Len() == 0 {
+		e.unsent.WriteString(keepAliveComment)
+		e.changed.Broadcast()
+	}
+	e.idle.Reset(after)
+}
+
+// write writes what others leave to it. It begins with the header, so that the
+// caller learns that the stream has begun.
+func (e *events) write() {
+	defer close(e.done)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.begun {
+		e.flush(true)
+		e.changed.Broadcast()
+	}
+	for !e.closed && e.err == nil {
+		if e.unsent.Len() > 0 && !e.writing {
+			e.flush(true)
+			e.changed.Broadcast()
+		} else {
 			e.changed.Wait()
 		}
-		if e.err != nil || e.unsent.Len() == 0 {
-			e.mu.Unlock()
-			return
-		}
-		batch, e.unsent = e.unsent, batch
-		e.changed.Broadcast()
-		e.mu.Unlock()
-
-		_, err := e.w.Write(batch.Bytes())
-		if err == nil {
-			err = e.flush()
-		}
-		if err != nil {
-			e.abort(err)
-			return
-		}
-		batch.Reset()
 	}
 }
 
-func (e *events) flush() error {
-	err := e.control.Flush()
+// flush writes what is unsent. The caller holds e.mu, which is free meanwhile,
+// and nobody else is writing.
+func (e *events) flush(through bool) {
+	batch := e.unsent
+	e.unsent, e.spare = e.spare, bytes.Buffer{}
+	e.count = 0
+	e.writing, e.begun = true, true
+	e.mu.Unlock()
+	err := e.put(batch.Bytes(), through)
+	e.mu.Lock()
+	e.writing = false
+	e.last = time.Now()
+	batch.Reset()
+	e.spare = batch
+	if err != nil {
+		e.giveUp(err)
+	}
+	if e.unsent.Len() > 0 { // more has come
+		e.changed.Broadcast()
+	}
+}
+
+func (e *events) put(text []byte, through bool) (err error) {
+	defer func() {
+		if value := recover(); value != nil { // from a ResponseWriter of some middleware
+			err = fmt.Errorf("write: %v", value)
+		}
+	}()
+	if len(text) > 0 {
+		if _, err := e.r.w.Write(text); err != nil {
+			return err
+		}
+	}
+	if !through {
+		return nil
+	}
+	err = e.control.Flush()
 	if errors.Is(err, http.ErrNotSupported) {
 		return errors.New("a middleware's http.ResponseWriter can neither Flush nor Unwrap, so nothing can be streamed through it")
 	}

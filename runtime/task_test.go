@@ -2,12 +2,17 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,4 +327,322 @@ func TestTasksConcurrently(t *testing.T) {
 	if got := parsePing(t, recordPing(server)).Status; got != runtime.Healthy {
 		t.Errorf("afterwards the agent is %s", got)
 	}
+}
+
+func TestGo(t *testing.T) {
+	type key struct{}
+	failure := errors.New("no model")
+	for _, test := range []struct {
+		name string
+		run  func(context.Context) error
+		want string // "" for none
+	}{
+		{"returns nil", func(context.Context) error { return nil }, ""},
+		{"fails", func(context.Context) error { return failure }, "no model"},
+		{"panics", func(context.Context) error { panic("boom") }, "internal error"},
+		{"has the values of the context, and not its end", func(ctx context.Context) error {
+			if ctx.Value(key{}) != "kept" || ctx.Err() != nil || runtime.ServerFrom(ctx) == nil {
+				return fmt.Errorf("the value is %v, and the context ended with %v", ctx.Value(key{}), ctx.Err())
+			}
+			return nil
+		}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var logs logs
+			server := runtime.NewServer(runtime.Handlers{}, runtime.WithLogger(logs.logger()))
+			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "kept"))
+			cancel()
+			task, err := runtime.Go(server.Context(ctx), "Work", test.run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the end of the task", task.Done())
+			if err := task.Err(); (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+				t.Errorf("Err is %v, want %q", err, test.want)
+			}
+			if err := server.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if got := logs.only(t); got["task"] != "Work" || got["taskId"] != task.ID() {
+				t.Errorf("logged %v", got)
+			}
+		})
+	}
+	if task, err := runtime.Go(t.Context(), "Work", nil); !errors.Is(err, runtime.ErrNoServer) || task != nil {
+		t.Errorf("without a server Go returned %v and %v, want ErrNoServer", task, err)
+	}
+}
+
+func TestManualTask(t *testing.T) {
+	var logs logs
+	server := runtime.NewServer(runtime.Handlers{}, runtime.WithLogger(logs.logger()))
+	other := newServer(runtime.Handlers{})
+	first, second := server.AddTask("Same name"), server.AddTask("Same name")
+	if first == "" || second == "" || first == second {
+		t.Fatalf("the ids are %q and %q", first, second)
+	}
+	elsewhere := other.AddTask("Same name")
+	for _, step := range []struct {
+		name, id string
+		want     bool
+		active   int
+	}{
+		{"the second", second, true, 1},
+		{"the second again", second, false, 1},
+		{"one of another server", elsewhere, false, 1},
+		{"one that never was", "nonsense", false, 1},
+		{"none", "", false, 1},
+		{"the first", first, true, 0},
+		{"the first again", first, false, 0},
+	} {
+		before := logs.String()
+		if got := server.CompleteTask(step.id); got != step.want {
+			t.Errorf("%s: CompleteTask returned %v", step.name, got)
+		}
+		if got := server.TaskInfo().ActiveCount; got != step.active {
+			t.Errorf("%s: %d tasks are active, want %d", step.name, got, step.active)
+		}
+		warnings := parseLogs(t, strings.TrimPrefix(logs.String(), before))
+		if step.want && len(warnings) > 0 {
+			t.Errorf("%s: logged %v", step.name, warnings)
+		}
+		if !step.want && (len(warnings) != 1 || warnings[0]["level"] != "WARN" || warnings[0]["taskId"] != step.id) {
+			t.Errorf("%s: logged %v, want a warning with the id", step.name, warnings)
+		}
+		want := runtime.Healthy
+		if step.active > 0 {
+			want = runtime.HealthyBusy
+		}
+		if got := server.Status(t.Context()); got != want {
+			t.Errorf("%s: the agent is %s, want %s", step.name, got, want)
+		}
+	}
+	if !other.CompleteTask(elsewhere) {
+		t.Error("the other server has lost its task")
+	}
+	// An id is not used again.
+	if again := server.AddTask("Same name"); again == first || again == second {
+		t.Errorf("the id %q came twice", again)
+	}
+}
+
+// Each id is completed once, whoever is first.
+func TestManualTasksConcurrently(t *testing.T) {
+	const n = 200
+	server := newServer(runtime.Handlers{})
+	ids := make(chan string, n)
+	var workers sync.WaitGroup
+	for i := range n {
+		workers.Go(func() { ids <- server.AddTask(fmt.Sprint("Task ", i)) })
+	}
+	workers.Wait()
+	close(ids)
+	unique := make(map[string]bool)
+	var completed, refused atomic.Int64
+	for id := range ids {
+		unique[id] = true
+		for range 3 {
+			workers.Go(func() {
+				if server.CompleteTask(id) {
+					completed.Add(1)
+				} else {
+					refused.Add(1)
+				}
+				_ = server.TaskInfo()
+			})
+		}
+	}
+	workers.Wait()
+	if len(unique) != n || completed.Load() != n || refused.Load() != 2*n {
+		t.Errorf("%d tasks have %d ids, and %d were completed and %d refused", n, len(unique), completed.Load(), refused.Load())
+	}
+	if info, status := server.TaskInfo(), server.Status(t.Context()); info.ActiveCount != 0 || status != runtime.Healthy {
+		t.Errorf("afterwards %d tasks are active, and the agent is %s", info.ActiveCount, status)
+	}
+}
+
+func TestTaskInfo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(runtime.Handlers{})
+		expect := func(step, want string) {
+			t.Helper()
+			synctest.Wait()
+			got, err := json.Marshal(server.TaskInfo())
+			if err != nil || string(got) != want {
+				t.Errorf("%s: the tasks are %s (%v), want %s", step, got, err, want)
+			}
+		}
+		expect("at first", `{"active_count":0,"running_jobs":[]}`)
+		index := server.AddTask("Index")
+		time.Sleep(250 * time.Millisecond)
+		end := make(chan struct{})
+		crawl, err := runtime.StartTask(server.Context(t.Context()), "Crawl", end, func(_ context.Context, end chan struct{}) error {
+			<-end
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		server.AddTask("żółć \"<&>\"\n")
+		server.AddTask("")
+		expect("with four", `{"active_count":4,"running_jobs":[{"name":"Index","duration":1.25},{"name":"Crawl","duration":1},`+
+			`{"name":"żółć \"\u003c\u0026\u003e\"\n","duration":0},{"name":"","duration":0}]}`)
+		server.CompleteTask(index)
+		time.Sleep(100 * 24 * time.Hour)
+		expect("after 100 days", `{"active_count":3,"running_jobs":[{"name":"Crawl","duration":8640001},`+
+			`{"name":"żółć \"\u003c\u0026\u003e\"\n","duration":8640000},{"name":"","duration":8640000}]}`)
+		close(end)
+		<-crawl.Done()
+		expect("when one has ended", `{"active_count":2,"running_jobs":[{"name":"żółć \"\u003c\u0026\u003e\"\n","duration":8640000},{"name":"","duration":8640000}]}`)
+	})
+}
+
+// The order is that of the beginnings, also where a clock has the same time for
+// all of them.
+func TestTaskInfoOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(runtime.Handlers{})
+		end := make(chan struct{})
+		var want []string
+		for i := range 100 {
+			name := fmt.Sprint("Task ", i)
+			want = append(want, name)
+			if i%2 == 0 {
+				server.AddTask(name)
+				continue
+			}
+			if _, err := runtime.Go(server.Context(t.Context()), name, func(context.Context) error {
+				<-end
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for _, job := range server.TaskInfo().RunningJobs {
+			got = append(got, job.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the tasks are %q, want the order in which they began", got)
+		}
+		close(end)
+	})
+}
+
+// What TaskInfo returned is the caller's.
+func TestTaskInfoIsACopy(t *testing.T) {
+	server := newServer(runtime.Handlers{})
+	server.AddTask("Work")
+	info := server.TaskInfo()
+	info.RunningJobs[0].Name = "changed"
+	if got := server.TaskInfo().RunningJobs[0].Name; got != "Work" {
+		t.Errorf("the task is called %q", got)
+	}
+}
+
+func TestServerFrom(t *testing.T) {
+	var server *runtime.Server
+	seen := make(chan string, 10)
+	look := func(where string, ctx context.Context) {
+		if got := runtime.ServerFrom(ctx); got != server {
+			t.Errorf("%s: the server is %p, want %p", where, got, server)
+		}
+		seen <- where
+	}
+	handlers := runtime.Handlers{
+		Invoke: runtime.Raw("Look", func(w http.ResponseWriter, r *http.Request) {
+			look("raw handler", r.Context())
+			task, err := runtime.Go(r.Context(), "Look", func(ctx context.Context) error {
+				look("task", ctx)
+				child, cancel := context.WithTimeout(ctx, time.Minute)
+				defer cancel()
+				look("context derived from a task's", child)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			<-task.Done()
+		}),
+		WebSocket: talk(func(ctx context.Context, _ *textConn) error {
+			look("WebSocket handler", ctx)
+			return nil
+		}),
+		Ping: func(ctx context.Context) (runtime.PingStatus, error) {
+			look("ping function", ctx)
+			return runtime.Automatic, nil
+		},
+		Middleware: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				look("middleware", r.Context())
+				next.ServeHTTP(w, r)
+			})
+		}},
+	}
+	server = newServer(handlers)
+	record(server, "POST", "/invocations", `{}`)
+	record(server, "GET", "/ping", "")
+	mounted := httptest.NewServer(server)
+	defer mounted.Close()
+	a := &agent{url: mounted.URL, dialer: wsDialer(new(net.Dialer).DialContext)}
+	a.upgrade(t, "/ws")
+	look("Context", server.Context(t.Context()))
+	for _, where := range []string{"middleware", "raw handler", "task", "context derived from a task's", "middleware", "ping function", "middleware", "WebSocket handler", "Context"} {
+		if got := <-seen; got != where {
+			t.Errorf("looked at %s, want at %s", got, where)
+		}
+	}
+
+	unary := runtime.Unary("Look", func(ctx context.Context, _ any) (any, error) { look("unary handler", ctx); return nil, nil })
+	server = newServer(runtime.Handlers{Invoke: unary})
+	record(server, "POST", "/invocations", `{}`)
+	server = newServer(runtime.Handlers{Invoke: stream(func(ctx context.Context, _ func(any, error) bool) { look("stream", ctx) })})
+	record(server, "POST", "/invocations", `{}`)
+
+	other := newServer(runtime.Handlers{})
+	if got := runtime.ServerFrom(other.Context(server.Context(t.Context()))); got != other {
+		t.Error("a context of two servers does not belong to the inner one")
+	}
+	for name, ctx := range map[string]context.Context{
+		"background": context.Background(), "a test": t.Context(), "a request of its own": httptest.NewRequest("GET", "/", nil).Context(),
+	} {
+		if got := runtime.ServerFrom(ctx); got != nil {
+			t.Errorf("%s: the server is %p, want nil", name, got)
+		}
+	}
+}
+
+// A context of the server's own ends with its parent and has its values.
+func TestServerContext(t *testing.T) {
+	type key struct{}
+	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "kept"))
+	ctx := newServer(runtime.Handlers{}).Context(parent)
+	if ctx.Value(key{}) != "kept" || ctx.Err() != nil {
+		t.Errorf("the value is %v, and the context ended with %v", ctx.Value(key{}), ctx.Err())
+	}
+	reason := errors.New("enough")
+	cancel(reason)
+	if ctx.Err() == nil || context.Cause(ctx) != reason {
+		t.Errorf("the context ended with %v", context.Cause(ctx))
+	}
+}
+
+// Work that is done elsewhere does not keep the process.
+func TestManualTaskAtShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := serveInMemory(t, runtime.Handlers{})
+		id := a.server.AddTask("Job of another service")
+		start := time.Now()
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("the shutdown took %v", took)
+		}
+		if !a.server.CompleteTask(id) {
+			t.Error("the task is lost")
+		}
+	})
 }

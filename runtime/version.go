@@ -9,7 +9,7 @@ const (
 
 	// MaxGeneratedVersion is the version that agentcore-gen writes. It rises
 	// when generated code begins to use something new.
-	MaxGeneratedVersion = 1
+	MaxGeneratedVersion = 2
 )
 
 // GeneratedVersion makes a generated file that does not fit this package fail

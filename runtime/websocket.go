@@ -53,7 +53,7 @@ func RawWebSocket(name string, handle func(context.Context, *websocket.Conn) err
 
 // Conn is a WebSocket connection that receives values of type In and sends
 // values of type Out. A string travels as a text message, a []byte as a binary
-// one, and every other type as JSON in a text message.
+// one, a [Message] as what it says, and every other type as JSON in a text message.
 //
 // One goroutine may receive while any number send. A Conn is closed when its
 // handler returns; it must not be used after that. A panic in a goroutine that
@@ -62,6 +62,39 @@ type Conn[In, Out any] struct {
 	socket *socket
 	decode func(kind int, data []byte) (In, error)
 	encode func(Out) (kind int, data []byte, err error)
+}
+
+// Message is a WebSocket message as it comes or goes. A Conn that receives or sends
+// Messages can mix text, JSON and binary data.
+type Message struct {
+	// Binary tells a binary message from a text.
+	Binary bool
+	// Data is the message. Text that is sent has to be UTF-8; what is not is mended.
+	Data []byte
+}
+
+// TextMessage returns a text message.
+func TextMessage(text string) Message { return Message{Data: []byte(text)} }
+
+// BinaryMessage returns a binary message. It keeps data.
+func BinaryMessage(data []byte) Message { return Message{Binary: true, Data: data} }
+
+// JSONMessage returns a text message with the JSON of value.
+func JSONMessage(value any) (Message, error) {
+	var buf bytes.Buffer
+	err := appendJSON(&buf, value)
+	return Message{Data: buf.Bytes()}, err
+}
+
+// DecodeMessage decodes the JSON of a message, and validates the value, as a Conn
+// of that type does. The error is a [*MessageError].
+func DecodeMessage[T any](m Message) (T, error) {
+	value, err := decoder[T]()(m.Data)
+	if err != nil {
+		var none T
+		return none, &MessageError{err}
+	}
+	return value, nil
 }
 
 // CloseError says how a connection was closed. [Conn.Receive] returns the one
@@ -168,7 +201,7 @@ func (c *Conn[In, Out]) Close(code int, reason string) error {
 		return err
 	}
 	_ = c.socket.conn.SetReadDeadline(time.Now().Add(closeTimeout))
-	return c.socket.sayGoodbye(code, reason)
+	return c.socket.writeClose(code, reason)
 }
 
 func messageDecoder[In any]() func(int, []byte) (In, error) {
@@ -183,6 +216,10 @@ func messageDecoder[In any]() func(int, []byte) (In, error) {
 		}
 	case []byte:
 		return func(_ int, data []byte) (In, error) { return any(data).(In), nil }
+	case Message:
+		return func(kind int, data []byte) (In, error) {
+			return any(Message{Binary: kind == websocket.BinaryMessage, Data: data}).(In), nil
+		}
 	}
 	decode := decoder[In]()
 	return func(_ int, data []byte) (In, error) {
@@ -203,6 +240,14 @@ func messageEncoder[Out any]() func(Out) (int, []byte, error) {
 		}
 	case []byte:
 		return func(out Out) (int, []byte, error) { return websocket.BinaryMessage, any(out).([]byte), nil }
+	case Message:
+		return func(out Out) (int, []byte, error) {
+			message := any(out).(Message)
+			if message.Binary {
+				return websocket.BinaryMessage, message.Data, nil
+			}
+			return websocket.TextMessage, bytes.ToValidUTF8(message.Data, []byte("\ufffd")), nil
+		}
 	}
 	return func(out Out) (int, []byte, error) {
 		var buf bytes.Buffer

@@ -282,6 +282,53 @@ func TestWebSocketBrokenHandshake(t *testing.T) {
 	}
 }
 
+func TestWebSocketOrigin(t *testing.T) {
+	allowed := []runtime.Option{runtime.WithAllowedOrigins("https://a.test", "http://localhost:3000")}
+	for _, test := range []struct {
+		name    string
+		opts    []runtime.Option
+		headers []string
+		ok      bool
+	}{
+		{"any, by default", nil, []string{"Origin", "https://elsewhere.test"}, true},
+		{"none, by default", nil, nil, true},
+		{"listed", allowed, []string{"Origin", "https://a.test"}, true},
+		{"listed, with a port", allowed, []string{"Origin", "http://localhost:3000"}, true},
+		{"listed, in capitals", allowed, []string{"Origin", "HTTPS://A.TEST"}, true},
+		{"none", allowed, nil, true},
+		{"another host", allowed, []string{"Origin", "https://b.test"}, false},
+		{"another scheme", allowed, []string{"Origin", "http://a.test"}, false},
+		{"another port", allowed, []string{"Origin", "https://a.test:8443"}, false},
+		{"a host that ends like it", allowed, []string{"Origin", "https://evil-a.test"}, false},
+		{"a host that begins like it", allowed, []string{"Origin", "https://a.test.evil"}, false},
+		{"a page without an origin", allowed, []string{"Origin", "null"}, false},
+		{"an empty one", allowed, []string{"Origin", ""}, false},
+		{"the agent's own", allowed, []string{"Origin", "http://agent", "Host", "agent"}, false},
+		{"none allowed", []runtime.Option{runtime.WithAllowedOrigins()}, []string{"Origin", "https://a.test"}, false},
+		{"none allowed, from no page", []runtime.Option{runtime.WithAllowedOrigins()}, nil, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wherever(t, func(t *testing.T, serve serveFunc) {
+				a := serve(t, runtime.Handlers{WebSocket: talk(func(ctx context.Context, conn *textConn) error {
+					if !test.ok {
+						t.Error("the handler was called")
+					}
+					return conn.Send(ctx, "welcome")
+				})}, test.opts...)
+				if !test.ok {
+					if got := a.upgrade(t, "/ws", test.headers...); got.status != http.StatusForbidden {
+						t.Errorf("answered %d %s, want 403", got.status, got.body)
+					}
+					return
+				}
+				if got := readText(t, a.connect(t, test.headers...)); got != "welcome" {
+					t.Errorf("received %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestWebSocketClosedByTheHandler(t *testing.T) {
 	const long = 50 // of three bytes each
 	for _, test := range []struct {
@@ -638,7 +685,7 @@ func TestWebSocketReceiveWithAnotherContext(t *testing.T) {
 				}
 			}
 			return nil
-		})})
+		})}, runtime.WithPingInterval(0)) // for the client cannot read while it waits to send
 		conn := a.connect(t)
 		if got := readText(t, conn); got != "go ahead" {
 			t.Errorf("received %q", got)
@@ -989,7 +1036,7 @@ func TestRawWebSocket(t *testing.T) {
 // A raw handler may leave a goroutine behind that reads.
 func TestRawWebSocketLeavesAReader(t *testing.T) {
 	var readers sync.WaitGroup
-	defer readers.Wait()
+	t.Cleanup(readers.Wait) // after the server's end
 	a := serve(t, runtime.Handlers{WebSocket: runtime.RawWebSocket("Leave", func(_ context.Context, conn *websocket.Conn) error {
 		readers.Go(func() {
 			for {
