@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"iter"
+	"slices"
 )
 
 // agent is the handlers of one package. It is all that the emitter sees.
@@ -32,6 +33,7 @@ type handler struct {
 	takesContext bool
 	in           types.Type // nil when it takes none
 	out          types.Type // nil when it returns none; the element of a stream
+	session      types.Type // the state of the session that it takes, nil for none
 	returnsError bool       // beside, or before, anything else
 }
 
@@ -39,11 +41,11 @@ type handler struct {
 type shape int
 
 const (
-	shapeUnary      shape = iota // func(ctx?, in?) (Out?, error?)
-	shapeStream                  // func(ctx?, in?) iter.Seq2[Out, error]
-	shapeOpenStream              // func(ctx?, in?) (iter.Seq2[Out, error], error)
+	shapeUnary      shape = iota // func(ctx?, in?, session?) (Out?, error?)
+	shapeStream                  // func(ctx?, in?, session?) iter.Seq2[Out, error]
+	shapeOpenStream              // func(ctx?, in?, session?) (iter.Seq2[Out, error], error)
 	shapeRaw                     // func(http.ResponseWriter, *http.Request)
-	shapeConn                    // func(ctx, *runtime.Conn[In, Out]) error
+	shapeConn                    // func(ctx, *runtime.Conn[In, Out], session?) error
 	shapeRawConn                 // func(ctx, *websocket.Conn) error
 	shapePing                    // func(ctx?) (runtime.PingStatus, error?)
 	shapeTask                    // func(ctx, in?) error
@@ -56,6 +58,12 @@ func (h *handler) title() string {
 		return h.recv.Obj().Name() + "." + h.fn.Name()
 	}
 	return h.fn.Name()
+}
+
+// types returns the types that the output writes for a handler, those of its
+// context and the like apart.
+func (h *handler) types() []types.Type {
+	return slices.DeleteFunc([]types.Type{h.in, h.out, h.session}, func(t types.Type) bool { return t == nil })
 }
 
 // of returns the handlers of a kind, in their order.

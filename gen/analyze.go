@@ -31,6 +31,7 @@ func analyze(pkg *loadedPackage, directives []directive, misread bool, diagnosti
 		a.nothingToWrap(directives)
 	}
 	a.orderMiddleware(agent)
+	a.oneState(agent)
 	agent.constraint = a.constraint(agent)
 	return agent
 }
@@ -128,6 +129,21 @@ func (a *analyzer) orderMiddleware(agent *agent) {
 	})
 }
 
+// oneState reports handlers that keep different types in the same session.
+func (a *analyzer) oneState(agent *agent) {
+	var first *handler
+	for _, h := range agent.handlers {
+		switch {
+		case h.session == nil:
+		case first == nil:
+			first = h
+		case !types.Identical(h.session, first.session):
+			a.report(h.decl.Name.Pos(), "a session has one state for all handlers, and the %s %s has it as %s: take a *runtime.Session of the same type in both", h.kind, h.title(), h.text(h.session)).
+				relate(first.pos, "the %s %s has it as %s", first.kind, first.title(), first.text(first.session))
+		}
+	}
+}
+
 // constraint returns the build constraint that all handlers share. Those in
 // files that are not built now must share it as well.
 func (a *analyzer) constraint(agent *agent) string {
@@ -193,7 +209,7 @@ func (a *analyzer) handler(d directive) *handler {
 		a.report(d.fn.Name.Pos(), "func %s cannot be %s: %s%s", name, d.kind.one(), problem, h.namesakes(signature))
 		return nil
 	}
-	for _, t := range []types.Type{h.in, h.out} {
+	for _, t := range h.types() {
 		if problem := a.unwritable(t); problem != "" {
 			a.report(d.fn.Name.Pos(), "the generated file cannot write the type %s: %s", h.text(t), problem)
 			return nil
@@ -275,9 +291,6 @@ func canImport(from, path string) bool {
 
 // walkWritten visits a type and those that are written in it.
 func walkWritten(t types.Type, visit func(types.Type)) {
-	if t == nil {
-		return
-	}
 	visit(t)
 	for inner := range parts(t) {
 		walkWritten(inner, visit)

@@ -184,6 +184,32 @@ func (e *emitter) input(h *handler) (param jen.Code, args []jen.Code) {
 	return jen.Id(e.names.in).Add(typeCode(h.in)), []jen.Code{jen.Id(e.names.in)}
 }
 
+// session is the same for the session, which is the last parameter, if at all.
+func (e *emitter) session(h *handler) (params, args []jen.Code) {
+	if h.session == nil {
+		return nil, nil
+	}
+	param := jen.Id(e.names.session).Op("*").Add(e.runtime("Session")).Types(typeCode(h.session))
+	return []jen.Code{param}, []jen.Code{jen.Id(e.names.session)}
+}
+
+// constructorOf is the function of package runtime that makes a handler.
+func (e *emitter) constructorOf(h *handler, name string) *jen.Statement {
+	if h.session != nil {
+		name += "WithSession"
+	}
+	return e.runtime(name)
+}
+
+// typeArguments are those of that function.
+func typeArguments(h *handler) []jen.Code {
+	var list []jen.Code
+	for _, t := range h.types() {
+		list = append(list, typeCode(t))
+	}
+	return list
+}
+
 // invoke makes the entrypoint's handler. Where a function adapts one of the
 // short forms, the type arguments are those of that function.
 func (e *emitter) invoke(h *handler) jen.Code {
@@ -191,10 +217,10 @@ func (e *emitter) invoke(h *handler) jen.Code {
 	if h.shape == shapeRaw {
 		return e.runtime("Raw").Call(name, e.raw(h))
 	}
-	constructor := e.runtime(map[shape]string{shapeUnary: "Unary", shapeStream: "Stream", shapeOpenStream: "OpenStream"}[h.shape])
+	constructor := e.constructorOf(h, map[shape]string{shapeUnary: "Unary", shapeStream: "Stream", shapeOpenStream: "OpenStream"}[h.shape])
 	full := h.takesContext && h.in != nil && (h.shape != shapeUnary || h.out != nil && h.returnsError)
 	if full && !e.frozen(h) {
-		return constructor.Types(typeCode(h.in), typeCode(h.out)).Call(name, e.reference(h))
+		return constructor.Types(typeArguments(h)...).Call(name, e.reference(h))
 	}
 	return constructor.Call(name, e.adapt(h))
 }
@@ -203,7 +229,8 @@ func (e *emitter) invoke(h *handler) jen.Code {
 func (e *emitter) adapt(h *handler) jen.Code {
 	ctx, ctxArgs := e.context(h)
 	in, inArgs := e.input(h)
-	call := e.reference(h).Call(slices.Concat(ctxArgs, inArgs)...)
+	session, sessionArgs := e.session(h)
+	call := e.reference(h).Call(slices.Concat(ctxArgs, inArgs, sessionArgs)...)
 	none := e.runtime("None").Values()
 	stream := jen.Qual("iter", "Seq2").Types(e.orNone(h.out), jen.Error())
 
@@ -221,7 +248,7 @@ func (e *emitter) adapt(h *handler) jen.Code {
 	case h.out == nil:
 		body = []jen.Code{call, jen.Return(none, jen.Nil())}
 	}
-	return jen.Func().Params(ctx, in).Add(results).Block(body...)
+	return jen.Func().Params(append([]jen.Code{ctx, in}, session...)...).Add(results).Block(body...)
 }
 
 func (e *emitter) raw(h *handler) jen.Code {
@@ -240,17 +267,17 @@ func (e *emitter) webSocket(h *handler) jen.Code {
 	conn := jen.Op("*").Qual(websocketPath, "Conn")
 	constructor := e.runtime("RawWebSocket")
 	if h.shape == shapeConn {
-		types := []jen.Code{typeCode(h.in), typeCode(h.out)}
-		conn = jen.Op("*").Add(e.runtime("Conn")).Types(types...)
-		constructor = e.runtime("WebSocket").Types(types...)
+		conn = jen.Op("*").Add(e.runtime("Conn")).Types(typeCode(h.in), typeCode(h.out))
+		constructor = e.constructorOf(h, "WebSocket").Types(typeArguments(h)...)
 	}
 	if !e.frozen(h) {
 		return constructor.Call(name, e.reference(h))
 	}
 	ctx, args := e.context(h)
-	return constructor.Call(name, jen.Func().Params(ctx, jen.Id(e.names.conn).Add(conn)).Error().Block(
-		jen.Return(e.reference(h).Call(append(args, jen.Id(e.names.conn))...)),
-	))
+	session, sessionArgs := e.session(h)
+	params := append([]jen.Code{ctx, jen.Id(e.names.conn).Add(conn)}, session...)
+	args = slices.Concat(args, []jen.Code{jen.Id(e.names.conn)}, sessionArgs)
+	return constructor.Call(name, jen.Func().Params(params...).Error().Block(jen.Return(e.reference(h).Call(args...))))
 }
 
 func (e *emitter) ping(h *handler) jen.Code {
@@ -302,6 +329,12 @@ func (e *emitter) launcher(h *handler) {
 func (e *emitter) routes() string {
 	type row struct{ route, handler, payload string }
 	var rows []row
+	inSession := func(h *handler) string {
+		if h.session == nil {
+			return ""
+		}
+		return ", in a session of " + e.payload(h.session, "")
+	}
 	get := "GET "
 	if h := e.agent.first(entrypoint); h != nil {
 		get = "GET  " // below POST
@@ -314,14 +347,14 @@ func (e *emitter) routes() string {
 		default:
 			payload += "stream of " + e.payload(h.out, "nothing")
 		}
-		rows = append(rows, row{"POST /invocations", h.title(), payload})
+		rows = append(rows, row{"POST /invocations", h.title(), payload + inSession(h)})
 	}
 	if h := e.agent.first(websocket); h != nil {
 		payload := "raw"
 		if h.shape == shapeConn {
 			payload = e.payload(h.in, "") + " <-> " + e.payload(h.out, "")
 		}
-		rows = append(rows, row{get + "/ws", h.title(), payload})
+		rows = append(rows, row{get + "/ws", h.title(), payload + inSession(h)})
 	}
 	if h := e.agent.first(ping); h != nil {
 		rows = append(rows, row{get + "/ping", h.title(), ""})

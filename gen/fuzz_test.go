@@ -192,7 +192,7 @@ func randomProgram(random *rand.Rand) string {
 	}
 	names := func() string { // one that is free
 		for {
-			name := p.oneOf("runtime", "http", "context", "iter", "ctx", "c", "opts", "in", "conn", "w", "req", "r", "options",
+			name := p.oneOf("runtime", "http", "context", "iter", "ctx", "c", "opts", "in", "conn", "w", "req", "r", "options", "session", "Session",
 				"Answer", "answer", "Index", "StartIndex", "assistant", "Assistant", "Func", "Type", "A", "B", "T1", "T2", "T3", "T4", "T5")
 			if p.IntN(100) == 0 {
 				name = p.oneOf("NewServer", "len", "string", "int", "error", "nil", "any")
@@ -250,11 +250,13 @@ func (p *program) signature(k kind) string {
 		stream := "«iter».Seq2[" + out + ", error]"
 		results := p.oneOf("", " error", " "+out, " ("+out+", error)", " "+stream, " ("+stream+", error)", " (out "+out+", err error)")
 		if strings.HasPrefix(params, "w ") {
-			results = ""
+			return "(" + params + ")" + body
 		}
-		return "(" + params + ")" + results + body
+		return "(" + strings.TrimPrefix(params+p.session(), ", ") + ")" + results + body
 	case websocket:
-		return "(" + ctx + ", conn " + p.oneOf("*«websocket».Conn", "*«runtime».Conn["+p.payload(1, true)+", "+p.payload(2, true)+"]") + ") error" + body
+		message := func() string { return p.oneOf("«runtime».Message", p.payload(1, true), p.payload(2, true)) }
+		typed := "*«runtime».Conn[" + message() + ", " + message() + "]" + p.session()
+		return "(" + ctx + ", conn " + p.oneOf("*«websocket».Conn", typed, typed) + ") error" + body
 	case ping:
 		return "(" + p.oneOf("", ctx) + ") " + p.oneOf("«runtime».PingStatus", "(«runtime».PingStatus, error)") + body
 	case task:
@@ -262,6 +264,12 @@ func (p *program) signature(k kind) string {
 	default:
 		return "(next «http».Handler) «http».Handler" + body
 	}
+}
+
+// session writes a parameter, or none. Two handlers seldom agree on its type by
+// chance.
+func (p *program) session() string {
+	return p.oneOf("", "", ", session *«runtime».Session[int]", ", _ *«runtime».Session["+p.payload(2, true)+"]")
 }
 
 // payload writes a type, with or without JSON.

@@ -26,7 +26,7 @@ type names struct {
 	receivers []string // parameters of the constructor, as agent.receivers
 	launchers map[*handler]launcher
 
-	opts, ctx, in, conn, writer, request string // locals
+	opts, ctx, in, conn, writer, request, session string // locals
 }
 
 // launcher is the function that starts a task.
@@ -141,6 +141,7 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 			n.launchers[h] = l
 		}
 	}
+	n.session = p.pick("session", "sess") // last, for a receiver may well be called Session
 	return n
 }
 
@@ -166,10 +167,8 @@ func planImports(pkg *loadedPackage, agent *agent, p *planner) []imported {
 		}
 	}
 	for _, h := range agent.handlers {
-		for _, t := range []types.Type{h.in, h.out} {
-			if t != nil {
-				types.TypeString(t, func(other *types.Package) string { note(other); return "" })
-			}
+		for _, t := range h.types() {
+			types.TypeString(t, func(other *types.Package) string { note(other); return "" })
 		}
 	}
 	slices.SortFunc(list[fixed:], func(a, b imported) int { return strings.Compare(a.path, b.path) })

@@ -16,17 +16,60 @@ func checkPayloads(pkg *loadedPackage, agent *agent, diagnostics *diagnostics) {
 		if h.kind == task {
 			continue // its payload never leaves the process
 		}
-		in := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported, decoding: true}
-		in.root(h.in, "payload")
-		out := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported}
-		out.root(h.out, "result")
+		check := func(t types.Type, unnamed, use string, decoding bool) {
+			c := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported, use: use, decoding: decoding}
+			c.root(t, unnamed)
+		}
+		in, out := "payload", "result"
+		if h.kind == websocket {
+			in, out = "message", "message"
+		}
+		if h.in != nil && !plainMessage(h, h.in) {
+			check(h.in, in, receives, true)
+			checkValidate(pkg, h, diagnostics)
+		}
+		if h.out != nil && !plainMessage(h, h.out) {
+			check(h.out, out, sends, false)
+		}
+		if h.session != nil {
+			check(h.session, "state", keeps, true)
+			check(h.session, "state", keeps, false)
+		}
 	}
 }
 
+// What a handler does with a payload, a result and the state of a session.
+const (
+	receives = "receives it"
+	sends    = "sends it"
+	keeps    = "keeps it in its session"
+)
+
 // plainMessage reports whether a WebSocket message travels without JSON.
 func plainMessage(h *handler, t types.Type) bool {
-	return h.kind == websocket &&
-		(types.Identical(t, types.Typ[types.String]) || types.Identical(t, types.NewSlice(types.Typ[types.Byte])))
+	return h.kind == websocket && (types.Identical(t, types.Typ[types.String]) ||
+		types.Identical(t, types.NewSlice(types.Typ[types.Byte])) || is(t, false, runtimePath, "Message"))
+}
+
+// checkValidate reports a method that looks as if the runtime called it before
+// the handler, and that it does not call: the payload would go unchecked.
+func checkValidate(pkg *loadedPackage, h *handler, diagnostics *diagnostics) {
+	t := types.Unalias(h.in)
+	if p, ok := t.(*types.Pointer); ok {
+		t = types.Unalias(p.Elem())
+	}
+	named, ok := t.(*types.Named)
+	if !ok || named.Obj().Pkg() != pkg.types {
+		return
+	}
+	for method := range named.Methods() {
+		params, results := method.Signature().Params(), method.Signature().Results()
+		if method.Name() != "Validate" || params.Len() > 0 || results.Len() == 1 && isError(results.At(0).Type()) {
+			continue
+		}
+		diagnostics.add(pkg.position(method.Pos()), "a payload is validated by its method Validate() error, which this is not: return an error and nothing else, or give the method another name").
+			relate(h.pos, "the %s %s receives the payload", h.kind, h.title())
+	}
 }
 
 // payloadCheck walks one payload type, in one direction.
@@ -35,6 +78,7 @@ type payloadCheck struct {
 	handler     *handler
 	diagnostics *diagnostics
 	reported    map[fieldProblem]bool
+	use         string
 	decoding    bool
 	seen        map[visited]bool
 }
@@ -70,12 +114,6 @@ func (p place) element(addressable bool) place {
 
 // root checks a payload. A type that has no name goes by the given one.
 func (c *payloadCheck) root(t types.Type, unnamed string) {
-	if t == nil || plainMessage(c.handler, t) {
-		return
-	}
-	if c.handler.kind == websocket {
-		unnamed = "message"
-	}
 	c.seen = make(map[visited]bool)
 	inner := types.Unalias(t)
 	if p, ok := inner.(*types.Pointer); ok {
@@ -85,16 +123,17 @@ func (c *payloadCheck) root(t types.Type, unnamed string) {
 	if named, ok := inner.(*types.Named); ok && named.Obj().Pkg() != nil {
 		name = named.Obj().Name()
 	}
-	c.visit(t, place{path: name, direct: true, addressable: c.decoding})
+	at := place{path: name, direct: true, addressable: c.decoding}
+	if u, ok := inner.Underlying().(*types.Interface); ok && u.Empty() && c.use == keeps {
+		c.report(at, "JSON does not say which type was saved in the interface "+c.handler.text(inner)+": use a struct")
+		return
+	}
+	c.visit(t, at)
 }
 
 // report reports the type at a place. The position is that of the field, if its
 // source is at hand, and else that of the handler.
 func (c *payloadCheck) report(at place, problem string) {
-	verb := "sends"
-	if c.decoding {
-		verb = "receives"
-	}
 	if !at.field.IsValid() {
 		c.diagnostics.add(c.handler.pos, "%s: %s", at.path, problem)
 		return
@@ -105,7 +144,7 @@ func (c *payloadCheck) report(at place, problem string) {
 		c.reported[key] = true
 	}
 	c.diagnostics.add(c.pkg.position(at.field), "%s: %s", at.path, problem).
-		relate(c.handler.pos, "the %s %s %s it", c.handler.kind, c.handler.title(), verb)
+		relate(c.handler.pos, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
 }
 
 // reportNoJSON reports a type that JSON has no value for.
@@ -119,6 +158,10 @@ func (c *payloadCheck) reportNoJSON(at place, what string) {
 
 // visit checks the type at a place.
 func (c *payloadCheck) visit(t types.Type, at place) {
+	if problem := ofTheRuntime(t); problem != "" {
+		c.report(at, problem)
+		return
+	}
 	if c.speaksForItself(t, at) {
 		return
 	}
@@ -161,6 +204,18 @@ func (c *payloadCheck) visit(t types.Type, at place) {
 	}
 }
 
+// ofTheRuntime says what is wrong with a type of package runtime that would make
+// JSON and is not meant to.
+func ofTheRuntime(t types.Type) string {
+	switch {
+	case is(t, false, runtimePath, "Message"):
+		return "a runtime.Message is a whole WebSocket message and no JSON: use it as the In or Out of a *runtime.Conn, without a pointer, or use another type here"
+	case is(t, false, runtimePath, "Session"):
+		return "a runtime.Session is no JSON: take a *runtime.Session as the last parameter, or use the type of its State"
+	}
+	return ""
+}
+
 func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, at place) {
 	switch {
 	case isError(t):
@@ -176,14 +231,17 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 	all := &jsonFields{check: c, embedding: make(map[types.Type]bool)}
 	all.collect(u, nil)
 	if len(all.fields) == 0 && all.hidden && at.direct {
-		consequence, remedy := "is always {}", "use another type"
-		if c.decoding {
-			consequence = "is ignored"
+		consequence, remedy := "its JSON is always {}", "use another type"
+		switch {
+		case c.use == keeps:
+			consequence = "nothing of it is kept"
+		case c.decoding:
+			consequence = "its JSON is ignored"
 		}
 		if c.isOwnStruct(t) {
 			remedy = "begin the names of its fields with a capital"
 		}
-		c.report(at, "no field of "+c.handler.text(t)+" is exported, so that its JSON "+consequence+": "+remedy)
+		c.report(at, "no field of "+c.handler.text(t)+" is exported, so that "+consequence+": "+remedy)
 	}
 	where := func(f jsonField) place {
 		inner := place{at.path + "." + f.path, at.field, f.local == f.field, at.addressable || f.pointer}

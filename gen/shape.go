@@ -6,21 +6,16 @@ import (
 	"slices"
 )
 
-// What each kind accepts, for messages.
-const (
-	wantEntrypoint = "write func(ctx context.Context, in In) (Out, error), or iter.Seq2[Out, error] as the result for a stream, or func(http.ResponseWriter, *http.Request)"
-	wantWebSocket  = "write func(ctx context.Context, conn *runtime.Conn[In, Out]) error, or *websocket.Conn for the raw connection"
-	wantPing       = "write func(ctx context.Context) (runtime.PingStatus, error)"
-	wantTask       = "write func(ctx context.Context, in In) error"
-	wantMiddleware = "write func(next http.Handler) http.Handler"
-)
-
 // fit finds the shape of a handler's signature. It returns what is wrong with
 // one that has none.
 func (h *handler) fit(signature *types.Signature) (problem string) {
 	params, results := variableTypes(signature.Params()), variableTypes(signature.Results())
 	if signature.Variadic() && (h.kind == entrypoint || h.kind == task) {
 		return "it must not be variadic; take a slice as a field of the payload"
+	}
+	params, problem = h.fitSession(params)
+	if problem != "" {
+		return problem
 	}
 	switch h.kind {
 	case entrypoint:
@@ -36,6 +31,96 @@ func (h *handler) fit(signature *types.Signature) (problem string) {
 	}
 }
 
+// Shapes that messages name.
+const (
+	rawEntrypoint = "func(w http.ResponseWriter, r *http.Request)"
+	rawWebSocket  = "func(ctx context.Context, conn *websocket.Conn) error"
+)
+
+// want says what the kind of a handler accepts.
+func (h *handler) want() string {
+	session := ""
+	if h.session != nil {
+		session = fmt.Sprintf(", session *runtime.Session[%s]", h.text(h.session))
+	}
+	switch h.kind {
+	case entrypoint:
+		want := "write func(ctx context.Context, in In" + session + ") (Out, error), or iter.Seq2[Out, error] as the result for a stream"
+		if session == "" {
+			want += ", or func(http.ResponseWriter, *http.Request)"
+		}
+		return want
+	case websocket:
+		want := "write func(ctx context.Context, conn *runtime.Conn[In, Out]" + session + ") error"
+		if session == "" {
+			want += ", or *websocket.Conn for the raw connection"
+		}
+		return want
+	case ping:
+		return "write func(ctx context.Context) (runtime.PingStatus, error)"
+	case task:
+		return "write func(ctx context.Context, in In) error"
+	default:
+		return "write func(next http.Handler) http.Handler"
+	}
+}
+
+// fitSession fits the session that an entrypoint or a websocket may take, and
+// returns the other parameters.
+func (h *handler) fitSession(params []types.Type) (rest []types.Type, problem string) {
+	first := slices.IndexFunc(params, isSession)
+	if first < 0 {
+		return params, ""
+	}
+	var pointers int
+	h.session, pointers = sessionState(params[first])
+	session := "*runtime.Session[" + h.text(h.session) + "]"
+	use := func(ctx string) string {
+		return "and call runtime.UseSession(" + ctx + ", func(session " + session + ") error { … }) in it"
+	}
+	isRawConn := func(t types.Type) bool { return is(t, true, websocketPath, "Conn") }
+	switch {
+	case h.kind == task:
+		return nil, "a task outlives the handler that holds the session; " + h.want() + ", " + use("ctx")
+	case h.kind == ping:
+		return nil, "a ping is about the server and not about a session; " + h.want()
+	case h.kind == middleware:
+		return nil, "middleware makes one handler for all sessions; take the session in the entrypoint or the websocket"
+	case h.kind == entrypoint && mentionsHTTP(params):
+		return nil, "a raw handler takes no session; write " + rawEntrypoint + ", " + use("r.Context()")
+	case h.kind == websocket && slices.ContainsFunc(params, isRawConn):
+		return nil, "a handler of the raw connection takes no session; write " + rawWebSocket + ", " + use("ctx")
+	case slices.ContainsFunc(params[first+1:], isSession):
+		return nil, "it takes more than one session; keep everything in the state of one"
+	case pointers != 1:
+		return nil, "the session is " + session + ", and not " + h.text(params[first]) + "; " + h.want()
+	case first < len(params)-1:
+		return nil, "the session comes last; " + h.want()
+	}
+	return params[:first], ""
+}
+
+func isSession(t types.Type) bool {
+	state, _ := sessionState(t)
+	return state != nil
+}
+
+// sessionState returns the type argument of a runtime.Session that is behind any
+// number of pointers, or nil.
+func sessionState(t types.Type) (state types.Type, pointers int) {
+	for {
+		if args, ok := isType(t, false, runtimePath, "Session"); ok {
+			return args.At(0), pointers
+		}
+		p, ok := types.Unalias(t).(*types.Pointer)
+		if !ok {
+			return nil, 0
+		}
+		t = p.Elem()
+		pointers++
+	}
+}
+
 func (h *handler) fitEntrypoint(params, results []types.Type) string {
 	if mentionsHTTP(params) {
 		if len(params) == 2 && len(results) == 0 &&
@@ -43,7 +128,7 @@ func (h *handler) fitEntrypoint(params, results []types.Type) string {
 			h.shape = shapeRaw
 			return ""
 		}
-		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing; write func(w http.ResponseWriter, r *http.Request)"
+		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing; write " + rawEntrypoint
 	}
 	for _, t := range params {
 		for _, pointer := range []bool{true, false} {
@@ -53,7 +138,7 @@ func (h *handler) fitEntrypoint(params, results []types.Type) string {
 		}
 	}
 	if problem := h.fitInput(params); problem != "" {
-		return problem + "; " + wantEntrypoint
+		return problem + "; " + h.want()
 	}
 	return h.fitResults(results)
 }
@@ -92,10 +177,10 @@ func (h *handler) fitInput(params []types.Type) string {
 // fitResults fits (Out?, error?) and the streams.
 func (h *handler) fitResults(results []types.Type) string {
 	if len(results) == 2 && !isError(results[1]) {
-		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(results[1]), wantEntrypoint)
+		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(results[1]), h.want())
 	}
 	if len(results) > 2 {
-		return "it returns too much; " + wantEntrypoint
+		return "it returns too much; " + h.want()
 	}
 	if n := len(results); n > 0 && isError(results[n-1]) {
 		h.returnsError = true
@@ -135,7 +220,7 @@ func (h *handler) fitResults(results []types.Type) string {
 		return "a function is no JSON value; return what it returns, or iter.Seq2[Out, error] for a stream"
 	}
 	if !h.returnsError && types.Implements(out, types.Universe.Lookup("error").Type().Underlying().(*types.Interface)) {
-		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(out), wantEntrypoint)
+		return fmt.Sprintf("its last result must be error and not %s; %s", h.text(out), h.want())
 	}
 	h.out = out
 	h.shape = shapeUnary
@@ -144,7 +229,7 @@ func (h *handler) fitResults(results []types.Type) string {
 
 func (h *handler) fitWebSocket(params, results []types.Type) string {
 	if len(params) != 2 || !isContext(params[0]) || len(results) != 1 || !isError(results[0]) {
-		return wantWebSocket
+		return h.want()
 	}
 	h.takesContext, h.returnsError = true, true
 	if args, ok := isType(params[1], true, runtimePath, "Conn"); ok {
@@ -158,7 +243,7 @@ func (h *handler) fitWebSocket(params, results []types.Type) string {
 	if is(params[1], false, runtimePath, "Conn") || is(params[1], false, websocketPath, "Conn") {
 		return fmt.Sprintf("take *%s, a pointer", h.text(params[1]))
 	}
-	return wantWebSocket
+	return h.want()
 }
 
 func (h *handler) fitPing(params, results []types.Type) string {
@@ -172,7 +257,7 @@ func (h *handler) fitPing(params, results []types.Type) string {
 		results = results[:1]
 	}
 	if len(params) != 0 || len(results) != 1 || !is(results[0], false, runtimePath, "PingStatus") {
-		return wantPing
+		return h.want()
 	}
 	return ""
 }
@@ -180,10 +265,10 @@ func (h *handler) fitPing(params, results []types.Type) string {
 func (h *handler) fitTask(params, results []types.Type) string {
 	h.shape = shapeTask
 	if problem := h.fitInput(params); problem != "" {
-		return problem + "; " + wantTask
+		return problem + "; " + h.want()
 	}
 	if !h.takesContext || len(results) != 1 || !isError(results[0]) {
-		return wantTask
+		return h.want()
 	}
 	h.returnsError = true
 	return ""
@@ -193,7 +278,7 @@ func (h *handler) fitMiddleware(params, results []types.Type) string {
 	h.shape = shapeMiddleware
 	if len(params) != 1 || len(results) != 1 ||
 		!is(params[0], false, "net/http", "Handler") || !is(results[0], false, "net/http", "Handler") {
-		return wantMiddleware
+		return h.want()
 	}
 	return ""
 }
@@ -217,7 +302,8 @@ func yields(seq *types.Signature) (types.Type, bool) {
 func (h *handler) namesakes(signature *types.Signature) string {
 	right := map[string]string{
 		"context.Context": "context", "http.ResponseWriter": "net/http", "http.Request": "net/http", "http.Handler": "net/http",
-		"iter.Seq2": "iter", "runtime.PingStatus": runtimePath, "runtime.Conn": runtimePath, "websocket.Conn": websocketPath,
+		"iter.Seq2": "iter", "runtime.PingStatus": runtimePath, "runtime.Conn": runtimePath, "runtime.Session": runtimePath,
+		"websocket.Conn": websocketPath,
 	}
 	var note string
 	for _, t := range slices.Concat(variableTypes(signature.Params()), variableTypes(signature.Results())) {

@@ -8,16 +8,16 @@ import "github.com/agentcore-go/agentcore/runtime"
 
 const (
 	// If this does not compile, this file is too old for the runtime: go generate.
-	_ = runtime.GeneratedVersion(1 - runtime.MinGeneratedVersion)
+	_ = runtime.GeneratedVersion(2 - runtime.MinGeneratedVersion)
 	// If this does not compile, the runtime is too old for this file: go get github.com/agentcore-go/agentcore@latest.
-	_ = runtime.GeneratedVersion(runtime.MaxGeneratedVersion - 1)
+	_ = runtime.GeneratedVersion(runtime.MaxGeneratedVersion - 2)
 )
 
 // NewServer returns a server for this agent:
 //
-//	POST /invocations  Assistant.Ask  Question -> stream of Token
+//	POST /invocations  Assistant.Ask  Question -> stream of Token, in a session of Conversation
 func NewServer(assistant *Assistant, opts ...runtime.Option) *runtime.Server {
 	return runtime.NewServer(runtime.Handlers{
-		Invoke: runtime.OpenStream[Question, Token]("Assistant.Ask", assistant.Ask),
+		Invoke: runtime.OpenStreamWithSession[Question, Token, Conversation]("Assistant.Ask", assistant.Ask),
 	}, opts...)
 }

@@ -70,12 +70,10 @@ func TestCallerLeaves(t *testing.T) {
 	stopped := make(chan error, 1)
 	use(t, llm.Func(func(ctx context.Context, _ []llm.Message) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
-			if !yield("You ", nil) {
-				return
+			if yield("You ", nil) { // or the caller has left already
+				<-ctx.Done()
 			}
-			<-ctx.Done()
 			stopped <- ctx.Err()
-			yield("", ctx.Err())
 		}
 	}))
 	server := httptest.NewServer(NewServer())

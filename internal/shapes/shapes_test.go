@@ -4,6 +4,7 @@ package shapes_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -61,6 +62,21 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping_ctx_err"
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping_err"
 	"github.com/agentcore-go/agentcore/testdata/shapes/raw"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_generic"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_imported"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_method"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_names"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_openstream_ctx_in"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_openstream_in"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_pointer"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_stream"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_stream_ctx_in"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_unary"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_unary_ctx_err"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_unary_ctx_in_out_err"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_unary_in_out"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_use"
+	"github.com/agentcore-go/agentcore/testdata/shapes/session_websocket"
 	"github.com/agentcore-go/agentcore/testdata/shapes/stream"
 	"github.com/agentcore-go/agentcore/testdata/shapes/stream_ctx"
 	"github.com/agentcore-go/agentcore/testdata/shapes/stream_ctx_in"
@@ -86,6 +102,7 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/unary_out_err"
 	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_binary"
 	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_json"
+	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_message"
 	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_mixed"
 	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_raw"
 	"github.com/agentcore-go/agentcore/testdata/shapes/websocket_text"
@@ -233,6 +250,116 @@ var shapes = map[string]shape{
 		exchange("POST", "/invocations", "", 400, "text/plain; charset=utf-8", "send something\n"),
 	}},
 
+	"session_unary": {session_unary.NewServer, []step{
+		answers(`{}`, `null`),
+		answers(`{}`, `null`),
+		fails(`{}`, 500, `{"error":"internal error"}`),
+		elsewhere(answers(`{}`, `null`)),
+	}},
+	"session_unary_ctx_err": {session_unary_ctx_err.NewServer, []step{
+		with("X-Locked: yes", fails(`{}`, 423, `{"error":"open: false, new: true"}`)),
+		answers(`{}`, `null`),
+		with("X-Locked: yes", fails(`{}`, 423, `{"error":"open: true, new: false"}`)),
+		with("X-Locked: yes", fails(`{}`, 423, `{"error":"open: true, new: false"}`)),
+		elsewhere(with("X-Locked: yes", fails(`{}`, 423, `{"error":"open: false, new: true"}`))),
+		answers(`{}`, `null`),
+		with("X-Locked: yes", fails(`{}`, 423, `{"error":"open: false, new: true"}`)),
+	}},
+	"session_unary_in_out": {session_unary_in_out.NewServer, []step{
+		answers(`2.5`, `2.5`),
+		answers(`2`, `4.5`),
+		elsewhere(answers(`7`, `7`)),
+		answers(`-4.5`, `0`),
+		fails(`"1"`, 400, `{"error":"Invalid payload","details":"the payload: cannot use string as number"}`),
+	}},
+	"session_unary_ctx_in_out_err": {session_unary_ctx_in_out_err.NewServer, []step{
+		answers(`{"prompt":"one"}`, `{"session":"`+session+`","new":true,"before":null}`),
+		fails(`{}`, 500, `{"error":"ask something"}`),
+		answers(`{"prompt":"two"}`, `{"session":"`+session+`","new":false,"before":["one"]}`),
+		elsewhere(answers(`{"prompt":"three"}`, `{"session":"`+otherSession+`","new":true,"before":null}`)),
+		answers(`{"prompt":"four"}`, `{"session":"`+session+`","new":false,"before":["one","two"]}`),
+	}},
+	"session_stream": {session_stream.NewServer, []step{
+		streams(`{}`, `1`, `2`),
+		elsewhere(streams(`{}`, `1`, `2`)),
+		streams(`{}`, `3`, `4`),
+	}},
+	"session_stream_ctx_in": {session_stream_ctx_in.NewServer, []step{
+		streams(`"hey"`, `{"text":"hey"}`),
+		streams(`""`, `{"text":"hey"}`, `{"text":""}`, broken("silence is not remembered", "error")),
+		elsewhere(streams(`"ho"`, `{"text":"ho"}`)),
+		streams(`"you"`, `{"text":"hey"}`, `{"text":"you"}`),
+	}},
+	"session_openstream_in": {session_openstream_in.NewServer, []step{
+		streams(`"poem"`, `"Roses are red,"`),
+		fails(`"deed"`, 404, `{"error":"there is no deed"}`),
+		elsewhere(streams(`"poem"`, `"Roses are red,"`)),
+		streams(`"poem"`, `"violets are blue."`),
+		fails(`"poem"`, 410, `{"error":"you have read the poem"}`),
+	}},
+	"session_openstream_ctx_in": {session_openstream_ctx_in.NewServer, []step{
+		streams(`{"count":2}`, `{"number":1}`, `{"number":2}`),
+		fails(`{"count":2}`, 409, `{"error":"2 tickets are sold"}`),
+		elsewhere(streams(`{"count":1}`, `{"number":1}`)),
+		streams(`{"count":1}`, `{"number":3}`),
+	}},
+	"session_websocket": {session_websocket.NewServer, []step{
+		talk{turns: []turn{
+			{`{"text":"hey"}`, `{"messages":1,"last":"hey"}`},
+			{`{"text":"you"}`, `{"messages":2,"last":"you"}`},
+		}, leave: true, code: 1000}.step,
+		talk{turns: []turn{{`{"text":"ho"}`, `{"messages":3,"last":"ho"}`}, {`{}`, ``}}, code: 1011}.step,
+		elsewhere(talk{turns: []turn{{`{"text":"hey"}`, `{"messages":1,"last":"hey"}`}}, leave: true, code: 1000}.step),
+		talk{turns: []turn{{`{"text":"ha"}`, `{"messages":3,"last":"ha"}`}}, leave: true, code: 1000}.step,
+		answers(`{}`, `{"messages":3,"last":"ha"}`),
+		elsewhere(answers(`{}`, `{"messages":1,"last":"hey"}`)),
+	}},
+	"session_method": {
+		func(opts ...runtime.Option) *runtime.Server {
+			desk := &session_method.Desk{Clerk: "Ann"}
+			server := session_method.NewServer(desk, opts...)
+			desk.Clerk = "Zoe" // as in method_mixed
+			return server
+		},
+		[]step{
+			answers(`"Bob"`, `["Zoe","Bob"]`),
+			talk{turns: []turn{{"Rob", `["Zoe","Bob","Rob"]`}, {"Bert", `["Zoe","Bob","Rob","Bert"]`}}, leave: true, code: 1000}.step,
+			elsewhere(answers(`"Eve"`, `["Zoe","Eve"]`)),
+			answers(`"Bo"`, `["Zoe","Bob","Rob","Bert","Bo"]`),
+			pings(runtime.HealthyBusy),
+		},
+	},
+	"session_generic": {session_generic.NewServer, []step{
+		answers(`"2024-02-28T00:00:00Z"`, `{"items":["2024-02-28T00:00:00Z"],"seen":1}`),
+		answers(`"2024-02-29T00:00:00Z"`, `{"items":["2024-02-28T00:00:00Z","2024-02-29T00:00:00Z"],"seen":2}`),
+		elsewhere(answers(`"2024-12-31T00:00:00Z"`, `{"items":["2024-12-31T00:00:00Z"],"seen":1}`)),
+		answers(`"2024-03-01T00:00:00Z"`, `{"items":["2024-02-29T00:00:00Z","2024-03-01T00:00:00Z"],"seen":3}`),
+	}},
+	"session_imported": {session_imported.NewServer, []step{
+		streams(`"winter"`, `"winter"`),
+		elsewhere(streams(`"summer"`, `"summer"`)),
+		streams(`"summer"`, `"summer"`, `"winter"`),
+	}},
+	"session_pointer": {session_pointer.NewServer, []step{
+		answers(`"pear"`, `["pear"]`),
+		answers(`"fig"`, `["fig","pear"]`),
+		elsewhere(answers(`"plum"`, `["plum"]`)),
+	}},
+	"session_names": {
+		func(opts ...runtime.Option) *runtime.Server {
+			return session_names.NewServer(&session_names.Session{Step: 5}, opts...)
+		},
+		[]step{answers(`{}`, `5`), elsewhere(answers(`{}`, `5`)), answers(`{}`, `10`)},
+	},
+	"session_use": {session_use.NewServer, []step{
+		exchange("POST", "/invocations", "", 200, "text/plain; charset=utf-8", "1\n"),
+		hears(session_use.Counted, 2),
+		exchange("POST", "/invocations", "", 200, "text/plain; charset=utf-8", "3\n"),
+		hears(session_use.Counted, 4),
+		talk{turns: []turn{{"?", "4\n"}}, code: 1000}.step,
+		elsewhere(talk{turns: []turn{{"?", "0\n"}}, code: 1000}.step),
+	}},
+
 	"websocket_json": {websocket_json.NewServer, []step{
 		talk{turns: []turn{
 			{`{"player":"ann"}`, `{"player":"ann","points":1}`},
@@ -257,6 +384,11 @@ var shapes = map[string]shape{
 	"websocket_binary": {websocket_binary.NewServer, []step{
 		talk{kind: websocket.BinaryMessage, turns: []turn{{"\x00\x01\xfe", "\xff\xfe\x01"}}, leave: true, code: 1000}.step,
 		talk{kind: websocket.BinaryMessage, turns: []turn{{"\xff", "\x00"}, {"", ""}}, code: 1011}.step,
+	}},
+	"websocket_message": {websocket_message.NewServer, []step{
+		talk{hears: websocket.BinaryMessage, turns: []turn{{"00ff", "\x00\xff"}, {"2a", "*"}}, leave: true, code: 1000}.step,
+		talk{kind: websocket.BinaryMessage, hears: websocket.TextMessage, turns: []turn{{"\xfe", "fe"}}, leave: true, code: 1000}.step,
+		talk{turns: []turn{{"f", ""}}, code: 1011}.step,
 	}},
 	"websocket_mixed": {websocket_mixed.NewServer, []step{
 		talk{turns: []turn{
@@ -596,6 +728,9 @@ func directory(t *testing.T, root, dir string) string {
 // session is the id of the session that every request belongs to.
 const session = "a-session-id-of-at-least-33-characters"
 
+// otherSession is the id of another.
+const otherSession = "another-session-id-of-more-than-33-characters"
+
 // patience bounds waits that a working agent ends at once.
 const patience = 30 * time.Second
 
@@ -691,6 +826,11 @@ func with(header string, s step) step {
 	}
 }
 
+// elsewhere takes a step in another session.
+func elsewhere(s step) step {
+	return with("X-Amzn-Bedrock-Agentcore-Runtime-Session-Id: "+otherSession, s)
+}
+
 // exchange sends a request and compares the whole answer.
 func exchange(method, path, body string, status int, contentType, want string) step {
 	return func(t *testing.T, a *agent) {
@@ -761,6 +901,7 @@ func refuses(status int, contentType, want string) step {
 // talk is a conversation over a WebSocket.
 type talk struct {
 	kind   int // of all messages, text if 0
+	hears  int // that of the agent's, if it is another
 	turns  []turn
 	leave  bool // the client says goodbye after the last turn
 	code   int  // that the agent closes with
@@ -778,10 +919,8 @@ func (c talk) step(t *testing.T, a *agent) {
 	}
 	defer conn.Close()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	kind := c.kind
-	if kind == 0 {
-		kind = websocket.TextMessage
-	}
+	kind := cmp.Or(c.kind, websocket.TextMessage)
+	hears := cmp.Or(c.hears, kind)
 	for _, turn := range c.turns {
 		if err := conn.WriteMessage(kind, []byte(turn.say)); err != nil {
 			t.Fatalf("say %q: %v", turn.say, err)
@@ -790,8 +929,8 @@ func (c talk) step(t *testing.T, a *agent) {
 			continue
 		}
 		gotKind, got, err := conn.ReadMessage()
-		if err != nil || gotKind != kind || string(got) != turn.hear {
-			t.Fatalf("say %q:\ngot  %q of kind %d, %v\nwant %q of kind %d", turn.say, got, gotKind, err, turn.hear, kind)
+		if err != nil || gotKind != hears || string(got) != turn.hear {
+			t.Fatalf("say %q:\ngot  %q of kind %d, %v\nwant %q of kind %d", turn.say, got, gotKind, err, turn.hear, hears)
 		}
 	}
 	if c.leave {
@@ -823,11 +962,11 @@ func holds(variable *atomic.Int64, want int64) step {
 }
 
 // hears receives from a channel of a shape.
-func hears(c <-chan string, want string) step {
+func hears[T comparable](c <-chan T, want T) step {
 	return func(t *testing.T, _ *agent) {
 		t.Helper()
 		if got := await(t, c); got != want {
-			t.Errorf("got %q, want %q", got, want)
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 
 const (
 	// If this does not compile, this file is too old for the runtime: go generate.
-	_ = agentcore.GeneratedVersion(1 - agentcore.MinGeneratedVersion)
+	_ = agentcore.GeneratedVersion(2 - agentcore.MinGeneratedVersion)
 	// If this does not compile, the runtime is too old for this file: go get github.com/agentcore-go/agentcore@latest.
-	_ = agentcore.GeneratedVersion(agentcore.MaxGeneratedVersion - 1)
+	_ = agentcore.GeneratedVersion(agentcore.MaxGeneratedVersion - 2)
 )
 
 // NewServer returns a server for this agent:

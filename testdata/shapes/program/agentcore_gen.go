@@ -12,9 +12,9 @@ import (
 
 const (
 	// If this does not compile, this file is too old for the runtime: go generate.
-	_ = runtime.GeneratedVersion(1 - runtime.MinGeneratedVersion)
+	_ = runtime.GeneratedVersion(2 - runtime.MinGeneratedVersion)
 	// If this does not compile, the runtime is too old for this file: go get github.com/agentcore-go/agentcore@latest.
-	_ = runtime.GeneratedVersion(runtime.MaxGeneratedVersion - 1)
+	_ = runtime.GeneratedVersion(runtime.MaxGeneratedVersion - 2)
 )
 
 // NewServer returns a server for this agent:
