@@ -31,11 +31,20 @@ type Token struct {
 	Text string `json:"text"`
 }
 
+// Conversation is the state of a session.
+type Conversation struct {
+	// Messages are the latest, oldest first: a question and its answer by turns.
+	Messages []llm.Message `json:"messages"`
+}
+
+// maxMessages is how many messages are remembered. It is even, for they come in
+// pairs.
+const maxMessages = 20
+
 // Assistant is the agent. Its fields must not change while it serves.
 type Assistant struct {
 	Model    llm.Model
 	Handbook Handbook
-	Memory   *Memory
 }
 
 // Handbook is what the assistant knows.
@@ -49,7 +58,7 @@ type Handbook interface {
 // asked, and 404 when the handbook has no such topic.
 //
 //agentcore:entrypoint
-func (a *Assistant) Ask(ctx context.Context, q Question) (iter.Seq2[Token, error], error) {
+func (a *Assistant) Ask(ctx context.Context, q Question, session *runtime.Session[Conversation]) (iter.Seq2[Token, error], error) {
 	if strings.TrimSpace(q.Prompt) == "" {
 		return nil, runtime.Errorf(http.StatusUnprocessableEntity, "the prompt is empty")
 	}
@@ -60,16 +69,16 @@ func (a *Assistant) Ask(ctx context.Context, q Question) (iter.Seq2[Token, error
 	if err != nil {
 		return nil, err
 	}
-	return a.answer(ctx, chapter, q.Prompt), nil
+	return a.answer(ctx, chapter, q.Prompt, &session.State), nil
 }
 
-// answer streams the model's reply, and remembers it when it is complete.
-func (a *Assistant) answer(ctx context.Context, chapter, prompt string) iter.Seq2[Token, error] {
+// answer streams the model's reply, and remembers it. What is remembered is saved
+// when the reply is complete, and not if the model fails or the caller leaves.
+func (a *Assistant) answer(ctx context.Context, chapter, prompt string, memory *Conversation) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		session := runtime.SessionID(ctx)
 		question := llm.Message{Role: llm.RoleUser, Content: prompt}
 		messages := []llm.Message{{Role: llm.RoleSystem, Content: "Answer the customer from this chapter of the handbook:\n\n" + chapter}}
-		messages = append(messages, a.Memory.Recall(session)...)
+		messages = append(messages, memory.Messages...)
 		messages = append(messages, question)
 
 		var answer strings.Builder
@@ -79,7 +88,8 @@ func (a *Assistant) answer(ctx context.Context, chapter, prompt string) iter.Seq
 			}
 			answer.WriteString(text)
 		}
-		a.Memory.Add(session, question, llm.Message{Role: llm.RoleAssistant, Content: answer.String()})
+		memory.Messages = append(memory.Messages, question, llm.Message{Role: llm.RoleAssistant, Content: answer.String()})
+		memory.Messages = memory.Messages[max(0, len(memory.Messages)-maxMessages):]
 	}
 }
 
@@ -107,7 +117,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	assistant := &Assistant{Model: model, Handbook: files{handbook}, Memory: new(Memory)}
+	assistant := &Assistant{Model: model, Handbook: files{handbook}}
 	if err := NewServer(assistant).Run(context.Background()); err != nil {
 		log.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"net/http"
@@ -39,7 +40,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			answer := ask(t, &Assistant{Model: new(llm.Local), Handbook: handbook, Memory: new(Memory)}, "", tt.question)
+			answer := ask(t, NewServer(&Assistant{Model: new(llm.Local), Handbook: handbook}), "", tt.question)
 			if got := answer.Code; got != tt.wantStatus {
 				t.Errorf("status = %d, want %d", got, tt.wantStatus)
 			}
@@ -56,15 +57,15 @@ type burnt struct{}
 func (burnt) Chapter(context.Context, string) (string, error) { return "", errors.New("only ashes") }
 
 func TestHandbookFails(t *testing.T) {
-	answer := ask(t, &Assistant{Model: new(llm.Local), Handbook: burnt{}, Memory: new(Memory)}, "", Question{"opening", "when?"})
+	answer := ask(t, NewServer(&Assistant{Model: new(llm.Local), Handbook: burnt{}}), "", Question{"opening", "when?"})
 	if got, want := answer.Code, http.StatusInternalServerError; got != want {
 		t.Errorf("status = %d, want %d", got, want)
 	}
 }
 
 func TestSessions(t *testing.T) {
-	assistant := &Assistant{Model: new(llm.Local), Handbook: handbook, Memory: new(Memory)}
-	first := ask(t, assistant, "", Question{"opening", "when?"})
+	server := NewServer(&Assistant{Model: new(llm.Local), Handbook: handbook})
+	first := ask(t, server, "", Question{"opening", "when?"})
 	made := first.Header().Get(sessionHeader)
 	if made == "" {
 		t.Fatal("the answer names no session")
@@ -75,9 +76,9 @@ func TestSessions(t *testing.T) {
 		want    string
 	}{
 		{"new", first, `You said: "when?". We have only just met.`},
-		{"known", ask(t, assistant, made, Question{"opening", "why?"}), `You said: "why?". I remember 1 earlier turn.`},
-		{"other", ask(t, assistant, "other", Question{"opening", "who?"}), `You said: "who?". We have only just met.`},
-		{"known again", ask(t, assistant, made, Question{"opening", "so?"}), `You said: "so?". I remember 2 earlier turns.`},
+		{"known", ask(t, server, made, Question{"opening", "why?"}), `You said: "why?". I remember 1 earlier turn.`},
+		{"other", ask(t, server, "other", Question{"opening", "who?"}), `You said: "who?". We have only just met.`},
+		{"known again", ask(t, server, made, Question{"opening", "so?"}), `You said: "so?". I remember 2 earlier turns.`},
 	} {
 		if got := text(t, tt.answer); got != tt.want {
 			t.Errorf("in a session that is %s the answer is %s\nwant %s", tt.session, got, tt.want)
@@ -91,9 +92,9 @@ func TestModelSees(t *testing.T) {
 		seen = messages
 		return func(yield func(string, error) bool) { yield("At nine.", nil) }
 	})
-	assistant := &Assistant{Model: model, Handbook: handbook, Memory: new(Memory)}
-	ask(t, assistant, "one", Question{"opening", "when?"})
-	ask(t, assistant, "one", Question{"opening", "why?"})
+	server := NewServer(&Assistant{Model: model, Handbook: handbook})
+	ask(t, server, "one", Question{"opening", "when?"})
+	ask(t, server, "one", Question{"opening", "why?"})
 	if want := []llm.Message{
 		{Role: llm.RoleSystem, Content: "Answer the customer from this chapter of the handbook:\n\nWe open at nine."},
 		{Role: llm.RoleUser, Content: "when?"},
@@ -105,20 +106,46 @@ func TestModelSees(t *testing.T) {
 }
 
 func TestIncompleteIsForgotten(t *testing.T) {
-	model := llm.Func(func(context.Context, []llm.Message) iter.Seq2[string, error] {
+	var seen []llm.Message
+	model := llm.Func(func(_ context.Context, messages []llm.Message) iter.Seq2[string, error] {
+		seen = messages
 		return func(yield func(string, error) bool) {
 			if yield("At ", nil) {
 				yield("", errors.New("the model is on strike"))
 			}
 		}
 	})
-	assistant := &Assistant{Model: model, Handbook: handbook, Memory: new(Memory)}
-	answer := ask(t, assistant, "one", Question{"opening", "when?"})
-	if got, want := answer.Body.String(), "the model is on strike"; !strings.Contains(got, want) {
-		t.Errorf("answer = %s\nwant an event with: %s", got, want)
+	server := NewServer(&Assistant{Model: model, Handbook: handbook})
+	for range 2 {
+		answer := ask(t, server, "one", Question{"opening", "when?"})
+		if got, want := answer.Body.String(), "the model is on strike"; !strings.Contains(got, want) {
+			t.Errorf("answer = %s\nwant an event with: %s", got, want)
+		}
+		if got, want := len(seen), 2; got != want { // the handbook and the question
+			t.Errorf("the model saw %d messages, want %d: %q", got, want, seen)
+		}
 	}
-	if got := assistant.Memory.Recall("one"); got != nil {
-		t.Errorf("remembered %q", got)
+}
+
+func TestLatestMessagesAreRemembered(t *testing.T) {
+	var seen []llm.Message
+	model := llm.Func(func(_ context.Context, messages []llm.Message) iter.Seq2[string, error] {
+		seen = messages
+		return func(yield func(string, error) bool) { yield("At nine.", nil) }
+	})
+	server := NewServer(&Assistant{Model: model, Handbook: handbook})
+	const turns = maxMessages/2 + 3
+	for i := range turns {
+		ask(t, server, "one", Question{"opening", fmt.Sprint("question ", i)})
+	}
+	if got, want := len(seen), maxMessages+2; got != want {
+		t.Fatalf("the model saw %d messages, want %d", got, want)
+	}
+	if got, want := seen[1].Content, "question 2"; got != want {
+		t.Errorf("the oldest message is %q, want %q", got, want)
+	}
+	if got, want := seen[maxMessages+1].Content, fmt.Sprint("question ", turns-1); got != want {
+		t.Errorf("the latest message is %q, want %q", got, want)
 	}
 }
 
@@ -132,8 +159,8 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// ask asks an assistant in a session, or in a new one.
-func ask(t *testing.T, a *Assistant, session string, q Question) *httptest.ResponseRecorder {
+// ask asks the assistant that a server serves, in a session or in a new one.
+func ask(t *testing.T, server http.Handler, session string, q Question) *httptest.ResponseRecorder {
 	t.Helper()
 	body, err := json.Marshal(q)
 	if err != nil {
@@ -144,7 +171,7 @@ func ask(t *testing.T, a *Assistant, session string, q Question) *httptest.Respo
 		request.Header.Set(sessionHeader, session)
 	}
 	answer := httptest.NewRecorder()
-	NewServer(a).ServeHTTP(answer, request)
+	server.ServeHTTP(answer, request)
 	return answer
 }
 
