@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
@@ -52,8 +53,31 @@ type (
 		Inlined struct{ X int } `json:",inline"`
 		Unknown map[string]int  `json:",unknown"`
 		Ignored string          `json:"-"`
-		Dash    string          `json:"-,"`
-		hidden  int
+	}
+	fuzzedText   struct{ text string }
+	fuzzedJSON   struct{ texts []string }
+	fuzzedQuoted struct {
+		Int   int     `json:"i,string"`
+		Ptr   *uint8  `json:"p,string"`
+		Float float64 `json:"f,string"`
+		Bool  *bool   `json:"b,string"`
+		Text  string  `json:"t,string"`
+	}
+	fuzzedOwn struct {
+		time.Time
+		Text fuzzedText
+		JSON *fuzzedJSON
+		Keys map[fuzzedText]fuzzedJSON
+	}
+	fuzzedNames struct {
+		A int `json:"k"`
+		B int `json:"K"`
+		C int `json:"a b"`
+		D int `json:"ż"`
+		E int `json:"snake_case"`
+		F int `json:"snakeCase"`
+		G int `json:",omitzero"`
+		H int `json:"'quoted'"`
 	}
 	fuzzedLoose struct {
 		fuzzedStruct
@@ -65,6 +89,22 @@ type (
 	}
 )
 
+func (v *fuzzedText) UnmarshalText(text []byte) error {
+	if len(text) > 10 {
+		return errors.New("too long")
+	}
+	v.text = string(text)
+	return nil
+}
+
+func (v *fuzzedJSON) UnmarshalJSON(text []byte) error {
+	if string(text) == "false" {
+		return errors.New("false")
+	}
+	v.texts = append(v.texts, string(text))
+	return nil
+}
+
 // fuzzedTypes decode a body into their type, through a server and with
 // encoding/json.
 var fuzzedTypes = []func(*testing.T, []byte){
@@ -74,6 +114,9 @@ var fuzzedTypes = []func(*testing.T, []byte){
 	decodesAs[string](), decodesAs[*string](), decodesAs[**string](), decodesAs[bool](),
 	decodesAs[int](), decodesAs[int8](), decodesAs[uint64](), decodesAs[float32](), decodesAs[float64](),
 	decodesAs[json.RawMessage](), decodesAs[*json.RawMessage](), decodesAs[time.Time](), decodesAs[time.Duration](), decodesAs[netip.Addr](),
+	decodesAs[fuzzedText](), decodesAs[*fuzzedText](), decodesAs[[]fuzzedText](), decodesAs[map[fuzzedText]*fuzzedText](),
+	decodesAs[fuzzedJSON](), decodesAs[*fuzzedJSON](), decodesAs[map[string]fuzzedJSON](), decodesAs[[]*fuzzedJSON](),
+	decodesAs[fuzzedQuoted](), decodesAs[fuzzedNames](), decodesAs[struct{ Own fuzzedOwn }](), decodesAs[map[string]map[string][]int](),
 	// These hold numbers as they were sent.
 	decodesAs[any](), decodesAs[*any](), decodesAs[[]any](), decodesAs[map[string]any](), decodesAs[json.Number](),
 	decodesAs[[]json.Number](), decodesAs[fuzzedLoose](), decodesAs[map[json.Number]any](),
@@ -123,9 +166,12 @@ func FuzzDecode(f *testing.F) {
 		`{"pair":[1]}`, `{"pair":[1,2,3]}`, `{"bytes":"AA==","raw": {"a" : 1} }`, `{"bytes":[1,2]}`, `{"raw":null}`, `{"raw":`,
 		`{"when":"2024-02-29T12:00:00.1+01:00","wait":1500000000}`, `{"when":""}`, `{"wait":"1s"}`, `{"addr":"10.0.0.1"}`, `{"addr":""}`,
 		`{"child":{"child":{"name":"c"},"child":{"on":true}}}`, `{"deep":{"children":[{"left":"x"},{"right":"y"}]},"deep":{}}`,
-		`{"left":"l","right":"r","Shared":1}`, `{"Inlined":{"X":1},"X":2,"Unknown":{"a":1},"b":2}`, `{"-":"a","hidden":1,"Ignored":"b"}`,
+		`{"left":"l","right":"r","Shared":1}`, `{"Inlined":{"X":1},"X":2,"Unknown":{"a":1},"b":2}`, `{"-":"a","Ignored":"b"}`,
 		`{"any":1e400,"map":{"n":9007199254740993},"number":-0.0,"list":[1,{"a":2}],"named":{"x":null}}`, `{"number":"12"}`, `{"number":""}`,
 		`{"number":"x"}`, `{"any":{},"any":[1],"map":{"a":1},"map":{"b":2}}`, `{"name":1} x`, `{"name":"a"}{"name":"b"}`,
+		`{"i":"1","p":"255","f":"1e3","b":"true","t":"\"x\"","l":[1],"d":"\"y\""}`, `{"p":"256"}`, `{"b":"null","t":null,"d":"null"}`,
+		`{"k":1,"K":2,"a b":3,"ż":4,"Ż":5,"snake_case":6,"snakecase":7,"snakeCase":8,"G":9,"'quoted'":10,"quoted":11}`,
+		`{"Own":"2024-02-29T12:00:00Z"}`, `{"Text":"a","JSON":[1, 2],"Keys":{"a":{},"a":1}}`, `{"a":{"b":[1]},"a":{"c":[2]}}`, `"longer than ten"`,
 		"\ufeff{\"name\":\"a\"}", "\ufeff\ufeff1", "{\"name\":\"\xff\"}", `{"\u006eame":"escaped","na\u006De":"x"}`, "{\"\u017fize\":3,\"\u212aount\":1}",
 	} {
 		f.Add([]byte(seed))

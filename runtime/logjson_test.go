@@ -182,7 +182,7 @@ func logLines() []logLine {
 	cycle := map[string]any{}
 	cycle["self"] = cycle
 	noon := time.Date(2024, 2, 29, 12, 0, 0, 5, time.FixedZone("", 3600))
-	return []logLine{
+	lines := []logLine{
 		level(slog.LevelDebug, "DEBUG"), level(slog.LevelInfo, "INFO"), level(slog.LevelWarn, "WARNING"), level(slog.LevelError, "ERROR"),
 		level(slog.LevelInfo+1, "INFO+1"), level(slog.LevelWarn+2, "WARN+2"), level(slog.LevelError+4, "ERROR+4"), level(slog.LevelDebug+1, "DEBUG+1"),
 
@@ -251,12 +251,6 @@ func logLines() []logLine {
 		with("all of them", `,"a":1,"g":{"b":2,"h":{"i":{"c":3,"d":4}}}`, func(l *slog.Logger) {
 			l.With("a", 1).WithGroup("g").With("b", 2).WithGroup("h").WithGroup("i").With("c", 3).Info("m", "d", 4)
 		}),
-		with("loggers that have a part in common", `,"a":1,"g":{"b":2,"c":4}`, func(l *slog.Logger) {
-			common := l.With("a", 1).WithGroup("g").With("b", 2)
-			common.With("c", 3, "long", strings.Repeat("x", 100))
-			common.WithGroup("h").With("d", 5)
-			common.With("c", 4).Info("m")
-		}),
 		{"a record without a time", func(l *slog.Logger) {
 			_ = l.Handler().Handle(context.Background(), slog.NewRecord(time.Time{}, slog.LevelInfo, "m", 0))
 		}, `{"level":"INFO","message":"m"}`},
@@ -267,6 +261,27 @@ func logLines() []logLine {
 			_ = l.Handler().Handle(context.Background(), slog.NewRecord(noon.Add(78*time.Millisecond), slog.LevelInfo, "m", 0))
 		}, `{"timestamp":"2024-02-29T11:00:00.078Z","level":"INFO","message":"m"}`},
 	}
+	// Loggers that have a part in common do not share the memory behind it,
+	// whatever its size.
+	for n := range 20 {
+		text := strings.Repeat("x", n)
+		lines = append(lines, with(fmt.Sprint("With, twice, behind ", n, " letters"), fmt.Sprintf(`,"a":%q,"b":1`, text), func(l *slog.Logger) {
+			common := l.With("a", text)
+			first := common.With("b", 1)
+			common.With("b", 2)
+			first.Info("m")
+		}))
+		lines = append(lines, with(fmt.Sprint("WithGroup, twice, behind ", n, " others"), ","+strings.Repeat(`"g":{`, n)+`"h":{"a":1}`+strings.Repeat("}", n), func(l *slog.Logger) {
+			common := l
+			for range n {
+				common = common.WithGroup("g")
+			}
+			first := common.WithGroup("h")
+			common.WithGroup("i")
+			first.Info("m", "a", 1)
+		}))
+	}
+	return lines
 }
 
 func TestLogJSONLines(t *testing.T) {
@@ -455,14 +470,12 @@ func TestLogPanicLocation(t *testing.T) {
 			none.list = nil
 		}},
 		{"nil map", func(place *string) {
-			var m map[string]int
 			*place = here(1)
-			m["a"] = 1
+			noTexts["a"] = 1
 		}},
 		{"nil map of structs", func(place *string) {
-			var m map[panicKey]int
 			*place = here(1)
-			m[panicKey{}] = 1
+			noKeys[panicKey{}] = 1
 		}},
 		{"key that cannot be compared", func(place *string) {
 			m := map[any]int{1: 1}
@@ -561,7 +574,13 @@ func TestLogPanicLocation(t *testing.T) {
 	}
 }
 
-type panicKey struct{ a, b, c string }
+type panicKey struct{ A, B, C string }
+
+// Maps that cannot be written.
+var (
+	noTexts map[string]int
+	noKeys  map[panicKey]int
+)
 
 // Only a panic has a location: an error says nothing of where it was made.
 func TestLogErrorHasNoLocation(t *testing.T) {

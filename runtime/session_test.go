@@ -1096,7 +1096,7 @@ func TestSessionOfAWebSocket(t *testing.T) {
 			go func() { stopped <- a.stop() }()
 			readClose(t, conn)
 			<-stopped
-		}, nil, 1},
+		}, nil, 2},
 		{"the handler returns", func(t *testing.T, _ *agent, conn *websocket.Conn) {
 			sendText(t, conn, "bye")
 			readClose(t, conn)

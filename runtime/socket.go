@@ -68,6 +68,7 @@ type socket struct {
 	acceptErr  error
 	conn       *websocket.Conn // nil unless accepted
 	unbind     func() bool     // undoes that the end of r's context stops reads and writes; may be nil
+	unbound    chan struct{}   // closed when that has happened
 
 	receiving sync.Mutex    // held by the one that reads
 	ahead     chan received // where a message read ahead is, or will be; nil when there is none
@@ -182,8 +183,8 @@ func (s *socket) finish(err error) (socketEnd, error) {
 		return s.refuse(err)
 	}
 	defer s.conn.Close()
-	if s.unbind != nil {
-		s.unbind()
+	if s.unbind != nil && !s.unbind() {
+		<-s.unbound // lest it stop what is to be written now
 	}
 	if !s.raw {
 		s.watch.Stop()
@@ -275,7 +276,9 @@ func (s *socket) accept() error {
 		conn.SetReadLimit(max(s.server.opts.maxMessage, 0)) // 0 is no limit
 		s.conn = conn
 		if s.freed == nil {
+			s.unbound = make(chan struct{})
 			s.unbind = context.AfterFunc(s.r, func() {
+				defer close(s.unbound)
 				if !errors.Is(context.Cause(s.r), http.ErrServerClosed) { // then shutDown is at work
 					s.stopReading()
 					s.stopSending()
@@ -354,8 +357,14 @@ func (s *socket) ping() {
 		s.stopSending()
 		return
 	}
+	select {
+	case s.sending <- struct{}{}: // else a message under way would take of the ping's time
+	case <-s.ctx.Done():
+		return
+	}
 	s.pinged = reads
 	_ = s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout)) // a failure shows the next time
+	<-s.sending
 	s.pinging.Lock()
 	defer s.pinging.Unlock()
 	s.pinger.Reset(s.server.opts.pingInterval)
@@ -419,18 +428,30 @@ func (s *socket) readAhead() {
 // read reads one message. Its failure is the end of the connection.
 func (s *socket) read() received {
 	kind, data, err := s.readMessage()
-	if err == nil && kind == websocket.TextMessage && !utf8.Valid(data) {
-		err = &CloseError{Code: websocket.CloseInvalidFramePayloadData, Reason: "text that is not UTF-8"}
-		_ = s.writeClose(websocket.CloseInvalidFramePayloadData, "")
-	} else if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
-		_ = s.writeClose(websocket.CloseProtocolError, err.Error())
+	code := 0 // the code of a close frame that gorilla has not sent
+	switch {
+	case err == nil && kind == websocket.TextMessage && !utf8.Valid(data):
+		code = websocket.CloseInvalidFramePayloadData
+		err = &CloseError{Code: code, Reason: "text that is not UTF-8"}
+	case errors.Is(err, errExpandsTooFar):
+		code = websocket.CloseMessageTooBig
+	default:
+		if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
+			code = websocket.CloseProtocolError
+		}
 	}
-	if err != nil {
-		s.cancel(clientError(err))
-		return received{err: context.Cause(s.ctx)} // of the shutdown, if that came first
+	if err == nil {
+		return received{kind: kind, data: data}
 	}
-	return received{kind: kind, data: data}
+	s.cancel(clientError(err)) // before the client knows, and may make other things happen
+	if code != 0 {
+		_ = s.writeClose(code, "")
+	}
+	return received{err: context.Cause(s.ctx)} // of the shutdown, if that came first
 }
+
+// errExpandsTooFar is the error for a compressed message that is too large.
+var errExpandsTooFar = fmt.Errorf("%w when it is expanded", websocket.ErrReadLimit)
 
 // readMessage is gorilla's, with a limit for what a compressed message expands to.
 func (s *socket) readMessage() (int, []byte, error) {
@@ -445,8 +466,7 @@ func (s *socket) readMessage() (int, []byte, error) {
 	limit = min(limit, math.MaxInt64-1)
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		_ = s.writeClose(websocket.CloseMessageTooBig, "")
-		return 0, nil, websocket.ErrReadLimit
+		return 0, nil, errExpandsTooFar
 	}
 	return kind, data, err
 }

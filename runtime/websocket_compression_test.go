@@ -117,7 +117,7 @@ func TestWebSocketCompresses(t *testing.T) {
 
 // Many connections share what compression needs, and no bytes.
 func TestWebSocketCompressionSideBySide(t *testing.T) {
-	const n = 20
+	const n = 10
 	a := serve(t, runtime.Handlers{WebSocket: talk(echoTexts)}, runtime.WithCompression())
 	a.dialer.EnableCompression = true
 	done := make(chan string, n)
@@ -125,7 +125,7 @@ func TestWebSocketCompressionSideBySide(t *testing.T) {
 		conn := a.connect(t)
 		go func() {
 			problem := ""
-			for j := range 20 {
+			for j := range 10 {
 				text := strings.Repeat(fmt.Sprint("connection ", i, " message ", j, " "), 50*j)
 				if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 					problem = err.Error()
@@ -324,7 +324,9 @@ func TestWebSocketBrokenCompression(t *testing.T) {
 	for _, limit := range []int64{0, 1 << 20} {
 		for returns, ending := range endings {
 			t.Run(fmt.Sprintf("limit %d, the handler returns %s", limit, returns), func(t *testing.T) {
+				ended := make(chan struct{})
 				a := serve(t, runtime.Handlers{WebSocket: talk(func(ctx context.Context, conn *textConn) error {
+					defer close(ended)
 					if err := conn.Accept(); err != nil {
 						return err
 					}
@@ -342,6 +344,7 @@ func TestWebSocketBrokenCompression(t *testing.T) {
 				if got := readClose(t, conn); got.Code != websocket.CloseProtocolError {
 					t.Errorf("closed with %d %q, want 1002", got.Code, got.Text)
 				}
+				await(t, "the end of the handler", ended)
 				if err := a.stop(); err != nil {
 					t.Error(err)
 				}

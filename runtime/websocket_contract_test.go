@@ -217,7 +217,7 @@ var receivers = map[string]func(context.Context, *textConn) error{
 		return context.Cause(ctx)
 	},
 	"sends": func(ctx context.Context, conn *textConn) error {
-		for every := time.NewTicker(time.Millisecond); ; <-every.C { // else a bubble's clock would stand still
+		for every := time.NewTicker(10 * time.Millisecond); ; <-every.C { // else a bubble's clock would stand still
 			if err := conn.Send(ctx, "more"); err != nil {
 				every.Stop()
 				<-ctx.Done()

@@ -96,6 +96,7 @@ func mountOn(t *testing.T, listener net.Listener, dial dialFunc, handlers runtim
 		ctx, cancel := context.WithTimeout(context.Background(), mountGrace)
 		defer cancel()
 		err := a.server.Shutdown(ctx)
+		_ = program.Shutdown(ctx) // which waits for invocations
 		_ = program.Close()
 		<-served
 		return err
@@ -497,7 +498,7 @@ func TestWebSocketMountedBehindAnAgent(t *testing.T) {
 		outer := serveInMemory(t, runtime.Handlers{
 			Middleware: []func(http.Handler) http.Handler{func(http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+					ctx, cancel := context.WithTimeout(r.Context(), 50*time.Second) // and not when a ping is due
 					defer cancel()
 					inner.ServeHTTP(w, r.WithContext(ctx))
 					returned = true

@@ -609,7 +609,7 @@ func TestWebSocketMessagesWait(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			return echoTexts(ctx, conn)
-		})})
+		})}, runtime.WithPingInterval(0)) // for the client cannot answer while it waits to send
 		conn := a.connect(t)
 		go func() {
 			for i := range 5 {
@@ -705,7 +705,7 @@ func TestWebSocketContextEndedByMiddleware(t *testing.T) {
 		a := serveInMemory(t, runtime.Handlers{
 			Middleware: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+					ctx, cancel := context.WithTimeout(r.Context(), 50*time.Second) // and not when a ping is due
 					defer cancel()
 					next.ServeHTTP(w, r.WithContext(ctx))
 				})
