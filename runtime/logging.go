@@ -210,10 +210,10 @@ func describe(r *request, out outcome) (level slog.Level, what string, attrs []a
 		return slog.LevelWarn, "the shutdown ended the invocation", nil
 	case errors.Is(r.Err(), context.Canceled): // and not a middleware's deadline
 		return slog.LevelInfo, "the caller left the invocation", nil
+	case out.err != nil && out.streaming && !errors.Is(out.err, http.ErrAbortHandler):
+		return slog.LevelError, "the stream failed", errorAttrs(out.err)
 	case out.cut:
 		return slog.LevelWarn, "the handler cut the connection", nil
-	case out.err != nil && out.streaming:
-		return slog.LevelError, "the stream failed", errorAttrs(out.err)
 	case out.status >= 500 && out.err != nil && !chosen:
 		return slog.LevelError, "the invocation failed", errorAttrs(out.err)
 	case out.status >= 500:

@@ -115,17 +115,19 @@ func (s *status) set(status PingStatus, now time.Time) {
 // read returns the status and since when it has been so.
 func (s *status) read(ctx context.Context) (PingStatus, time.Time) {
 	s.mu.Lock()
+	ask := s.forced == Automatic && s.custom != nil
+	s.mu.Unlock()
+	answer := Automatic
+	if ask {
+		answer = s.ask(ctx)
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.forced == Automatic && s.custom != nil {
-		s.mu.Unlock()
-		answer := s.ask(ctx)
-		s.mu.Lock()
+	if ask && s.forced == Automatic { // still
 		if answer == Automatic {
 			answer = s.automatic()
 		}
-		if s.forced == Automatic { // still
-			s.set(answer, time.Now())
-		}
+		s.set(answer, time.Now())
 	}
 	return s.current, s.since
 }

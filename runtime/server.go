@@ -53,11 +53,11 @@ func NewServer(handlers Handlers, opts ...Option) *Server {
 	if s.log == nil {
 		s.log, s.ownLog = defaultLogger(s.opts.debug)
 	}
-	if s.ownLog != nil && s.ownLog.json != nil {
-		s.invocations = s.ownLog.json.with([]slog.Attr{slog.String("handler", handlers.Invoke.name)})
-	}
 	if handlers.Invoke.serve == nil {
 		s.handlers.Invoke = noEntrypoint()
+	}
+	if s.ownLog != nil && s.ownLog.json != nil {
+		s.invocations = s.ownLog.json.with([]slog.Attr{slog.String("handler", s.handlers.Invoke.name)})
 	}
 	s.status = newStatus(handlers.Ping, func(ctx context.Context, problem error) {
 		s.log.WarnContext(ctx, "the server chooses the status that /ping reports", errorAttrs(problem)...)
@@ -174,6 +174,7 @@ func (s *Server) runShutdownHooks(ctx context.Context) error {
 }
 
 func (s *Server) serveHTTP(ctx context.Context, listener net.Listener, ready <-chan struct{}) error {
+	defer listener.Close() // an early end may find it not taken over yet
 	// Requests outlive ctx by the grace period.
 	requests, cancelRequests := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelRequests(nil)

@@ -38,10 +38,11 @@ const (
 // upgrader has small or shared buffers, since most connections are idle most of
 // the time.
 var upgrader = websocket.Upgrader{
-	ReadBufferSize:  256, // what does not fit is read into the message itself
-	WriteBufferSize: 4 << 10,
-	WriteBufferPool: new(sync.Pool),
-	CheckOrigin:     func(*http.Request) bool { return true }, // [WithAllowedOrigins] has seen to it
+	ReadBufferSize:   256, // what does not fit is read into the message itself
+	WriteBufferSize:  4 << 10,
+	HandshakeTimeout: sendTimeout,
+	WriteBufferPool:  new(sync.Pool),
+	CheckOrigin:      func(*http.Request) bool { return true }, // [WithAllowedOrigins] has seen to it
 }
 
 // minCompressed is how large a message has to be for compression to pay off.
@@ -108,6 +109,7 @@ func (s *Server) webSocket(r *request) {
 	socket.freed = freed
 	go func() {
 		defer socket.free()
+		defer socket.recover() // as net/http does for its goroutines
 		socket.serve()
 	}()
 	select {
@@ -143,6 +145,25 @@ func (s *socket) free() {
 	if s.freed != nil {
 		close(s.freed)
 		s.freed = nil
+	}
+}
+
+// recover ends the connection after a panic that is not the handler's: of a logger,
+// or of an error's own methods.
+func (s *socket) recover() {
+	value := recover()
+	if value == nil {
+		return
+	}
+	err := panicked(value)
+	_ = safely(func() error {
+		s.server.log.ErrorContext(s.r, "serving a WebSocket failed", errorAttrs(err)...)
+		return nil
+	})
+	if s.conn != nil {
+		_ = s.conn.Close()
+	} else if !s.r.w.begun {
+		fail(s.r.w, err)
 	}
 }
 
@@ -274,6 +295,13 @@ func (s *socket) accept() error {
 			return
 		}
 		conn.SetReadLimit(max(s.server.opts.maxMessage, 0)) // 0 is no limit
+		if !s.raw {
+			conn.SetCloseHandler(func(code int, reason string) error {
+				s.cancel(&CloseError{Code: code, Reason: reason}) // before a Send can fail for the answer
+				_ = s.writeClose(code, "")
+				return nil
+			})
+		}
 		s.conn = conn
 		if s.freed == nil {
 			s.unbound = make(chan struct{})
@@ -350,11 +378,14 @@ func (s *socket) ping() {
 	if s.ctx.Err() != nil {
 		return
 	}
-	reads := s.reads.Load()
-	if reads%2 == 1 && reads == s.pinged {
+	gone := func() {
 		s.cancel(&CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the client gives no sign of life"})
 		s.stopReading()
 		s.stopSending()
+	}
+	reads := s.reads.Load()
+	if reads%2 == 1 && reads == s.pinged {
+		gone()
 		return
 	}
 	select {
@@ -363,8 +394,12 @@ func (s *socket) ping() {
 		return
 	}
 	s.pinged = reads
-	_ = s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout)) // a failure shows the next time
+	err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout))
 	<-s.sending
+	if err != nil && !errors.Is(err, websocket.ErrCloseSent) {
+		gone() // which nobody may be reading to learn
+		return
+	}
 	s.pinging.Lock()
 	defer s.pinging.Unlock()
 	s.pinger.Reset(s.server.opts.pingInterval)
@@ -436,7 +471,8 @@ func (s *socket) read() received {
 	case errors.Is(err, errExpandsTooFar):
 		code = websocket.CloseMessageTooBig
 	default:
-		if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
+		// gorilla has a CloseError for a connection that was lost.
+		if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt || err == io.ErrUnexpectedEOF {
 			code = websocket.CloseProtocolError
 		}
 	}
@@ -532,6 +568,9 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 		s.conn.EnableWriteCompression(len(data) >= minCompressed)
 	}
 	err := s.conn.WriteMessage(kind, data)
+	if errors.Is(err, websocket.ErrCloseSent) && s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
 	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
 		return err
 	}
@@ -579,6 +618,8 @@ func sendable(code int) bool {
 // could cost the client what was sent last.
 func (s *socket) awaitClose() {
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+	// A reader that a raw handler has left behind may go on setting deadlines.
+	defer time.AfterFunc(2*closeTimeout, func() { _ = s.conn.Close() }).Stop()
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
 	if s.ahead != nil {

@@ -57,8 +57,11 @@ func stream[Out any](r *request, cancel context.CancelCauseFunc, values iter.Seq
 	if failure != nil && !cut && !errors.Is(r.Err(), context.Canceled) {
 		events.send(last)
 	}
-	if err := events.close(); err != nil && !isPanic(failure) {
-		failure = err // and what the sequence made of it does not matter
+	if err := events.close(); err != nil {
+		cut = true // lest what was sent pass for all
+		if !isPanic(failure) {
+			failure = err // and what the sequence made of it does not matter
+		}
 	}
 	return outcome{status: http.StatusOK, err: failure, streaming: true, cut: cut}
 }

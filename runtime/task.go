@@ -85,7 +85,10 @@ func StartTask[In any](ctx context.Context, name string, in In, handle func(cont
 		defer cancel(nil)
 		task.err = errors.New("the task ended its goroutine") // unless it returns
 		task.err = safely(func() error { return handle(taskCtx, in) })
-		s.logTask(taskCtx, task, time.Since(task.start))
+		_ = safely(func() error { // a logger may panic
+			s.logTask(taskCtx, task, time.Since(task.start))
+			return nil
+		})
 	}()
 	return task, nil
 }
