@@ -430,6 +430,14 @@ func TestAllowedOrigins(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a refusal is logged", func(t *testing.T) {
+		var logs logs
+		server := runtime.NewServer(runtime.Handlers{Invoke: refuseCalls(t)}, runtime.WithAllowedOrigins("https://example.com"), runtime.WithLogger(logs.logger()))
+		record(server, "POST", "/invocations", `1`, "Origin", "https://evil.test", requestHeader, "r-1")
+		if got := logs.only(t); got["level"] != "WARN" || got["requestId"] != "r-1" || got["origin"] != "https://evil.test" {
+			t.Errorf("logged %v, want a warning that names the origin", got)
+		}
+	})
 	t.Run("the list is copied", func(t *testing.T) {
 		origins := []string{"https://example.com"}
 		server := newServer(runtime.Handlers{Invoke: echo}, runtime.WithAllowedOrigins(origins...))
@@ -578,6 +586,50 @@ func TestHooksFail(t *testing.T) {
 				done.expect(t, test.want...)
 				if _, err := listener.dial(t.Context(), "", ""); !errors.Is(err, net.ErrClosed) {
 					t.Errorf("the listener is not closed: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What a startup hook has begun ends when a later one fails, before the shutdown
+// hooks that may take away what it works with.
+func TestStartupFailsWithATaskUnderWay(t *testing.T) {
+	for _, stubborn := range []bool{false, true} {
+		t.Run(fmt.Sprint("stubborn: ", stubborn), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var done notes
+				failure, release := errors.New("no database"), make(chan struct{})
+				start := time.Now()
+				err := newServer(runtime.Handlers{},
+					runtime.WithStartup(func(ctx context.Context) error {
+						_, err := runtime.Go(ctx, "Refresh", func(ctx context.Context) error {
+							<-ctx.Done()
+							if stubborn {
+								<-release
+							}
+							done.add("task")
+							return nil
+						})
+						return err
+					}),
+					runtime.WithStartup(func(context.Context) error { return failure }),
+					runtime.WithShutdown(func(context.Context) error { done.add("shutdown"); return nil }),
+				).Serve(t.Context(), newMemoryListener())
+				if !errors.Is(err, failure) {
+					t.Errorf("Serve returned %v, want the error of the hook", err)
+				}
+				if stubborn != strings.Contains(fmt.Sprint(err), "1 tasks") {
+					t.Errorf("Serve returned %v, want that a task is left: %v", err, stubborn)
+				}
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("Serve took %v to fail", took)
+				}
+				if stubborn {
+					done.expect(t, "shutdown")
+					close(release)
+				} else {
+					done.expect(t, "task", "shutdown")
 				}
 			})
 		})

@@ -122,6 +122,28 @@ func TestStreamFastEventsGoOutTogether(t *testing.T) {
 	})
 }
 
+// So do values that come faster than they are sent, though nothing holds them up.
+func TestStreamFastEventsGoOutInGroups(t *testing.T) {
+	const n = 10_000
+	out := new(flights)
+	a := serve(t, runtime.Handlers{Middleware: out.middleware(), Invoke: stream(func(_ context.Context, yield func(int, error) bool) {
+		for i := range n {
+			if !yield(i, nil) {
+				return
+			}
+		}
+	})})
+	if events := parseEvents(t, a.open(t, t.Context(), "POST", "/invocations", strings.NewReader(`{}`)).Body); len(events) != n {
+		t.Errorf("%d events arrived, want %d", len(events), n)
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	t.Logf("%d events went out in %d flights", n, len(out.list))
+	if len(out.list) > n/2 {
+		t.Errorf("%d events went out in %d flights", n, len(out.list))
+	}
+}
+
 // An event goes out though its sequence does not come back for more.
 func TestStreamLastFastEventsDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	goruntime "runtime"
@@ -269,12 +270,18 @@ func TestWebSocketServedAnyhow(t *testing.T) {
 		})
 
 		t.Run("context", func(t *testing.T) {
-			type sight struct{ session, request, secret, query, header string }
+			type sight struct{ session, request, secret, query, header, addr string }
 			look := func(ctx context.Context) sight {
 				r := runtime.HTTPRequest(ctx)
+				if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); !ok || server.Handler == nil {
+					t.Error("the context does not know the http.Server")
+				}
+				if runtime.ServerFrom(r.Context()) == nil || runtime.ServerFrom(ctx) != runtime.ServerFrom(r.Context()) {
+					t.Error("the context does not know the agent's server")
+				}
 				return sight{
 					runtime.SessionID(ctx), runtime.RequestID(ctx), runtime.RequestHeaders(ctx).Get("Authorization"),
-					r.URL.RawQuery, runtime.RequestHeaders(r.Context()).Get("X-Custom"),
+					r.URL.RawQuery, runtime.RequestHeaders(r.Context()).Get("X-Custom"), fmt.Sprint(ctx.Value(http.LocalAddrContextKey)),
 				}
 			}
 			proceed, seen := make(chan struct{}), make(chan sight, 20)
@@ -314,11 +321,40 @@ func TestWebSocketServedAnyhow(t *testing.T) {
 				t.Error(err)
 			}
 			close(proceed)
-			want := sight{"s-1", "r-1", "Bearer x", "q=1", "c"}
+			want := sight{"s-1", "r-1", "Bearer x", "q=1", "c", conn.RemoteAddr().String()}
 			for range 6 {
 				if got := await(t, "a look at the context", seen); got != want {
 					t.Errorf("the handler sees %+v, want %+v", got, want)
 				}
+			}
+		})
+
+		// Goroutines of net/http outlive a panic, and so must ours.
+		t.Run("logger that panics", func(t *testing.T) {
+			ended := make(chan struct{}, 2)
+			a := serve(t, runtime.Handlers{Invoke: echo, WebSocket: talk(func(ctx context.Context, conn *textConn) error {
+				defer func() { ended <- struct{}{} }()
+				if runtime.RequestHeaders(ctx).Get("X-Refuse") != "" {
+					return errors.New("as you wish")
+				}
+				return conn.Send(ctx, "hello")
+			})}, runtime.WithLogger(slog.New(runtime.LogHandler(panickingLog{slog.DiscardHandler}))))
+			if got := readText(t, a.connect(t)); got != "hello" {
+				t.Errorf("received %q", got)
+			}
+			conn, _, err := a.dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(a.url, "http")+"/ws", header("X-Refuse", "1"))
+			if err == nil {
+				conn.Close()
+				t.Error("the handshake was accepted")
+			}
+			for range 2 {
+				await(t, "the end of a handler", ended)
+			}
+			if got := a.do(t, "GET", "/ping", ""); got.status != 200 {
+				t.Errorf("a ping was answered with %d", got.status)
+			}
+			if err := a.stop(); err != nil {
+				t.Error(err)
 			}
 		})
 
@@ -353,6 +389,20 @@ func TestWebSocketServedAnyhow(t *testing.T) {
 		})
 	})
 }
+
+// panickingLog panics at records of WebSockets.
+type panickingLog struct{ slog.Handler }
+
+func (panickingLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (panickingLog) Handle(_ context.Context, record slog.Record) error {
+	if strings.Contains(record.Message, "WebSocket") {
+		panic("no more paper")
+	}
+	return nil
+}
+
+func (l panickingLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // knock sends a handshake and does not wait for the answer.
 func (a *agent) knock(t *testing.T) net.Conn {
