@@ -44,6 +44,10 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 // Unary returns a handler that answers an invocation with one JSON value. The
 // name stands for the handler in logs.
 //
+// A payload with a method Validate() error is validated first: its error is
+// answered with 400, or as a [StatusError]. This holds for all handlers and
+// WebSocket messages.
+//
 // The context ends when the caller goes away. An error is answered with 500
 // and its text, or with the status and detail of a [StatusError].
 func Unary[In, Out any](name string, handle func(context.Context, In) (Out, error)) InvokeHandler {

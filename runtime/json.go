@@ -113,7 +113,8 @@ func decoder[T any]() func([]byte) (T, error) {
 		if err := unmarshal(text, &value); err != nil {
 			return value, payloadError(err)
 		}
-		return value, validate(&value)
+		err := validate(&value) // which may complete the value
+		return value, err
 	}
 }
 

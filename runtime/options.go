@@ -114,9 +114,9 @@ func WithMaxHeaderBytes(n int) Option { return func(o *options) { o.maxHeader = 
 // default, and zero or less, is no limit.
 func WithMaxInvocations(n int) Option { return func(o *options) { o.maxInvocations = n } }
 
-// WithAllowedOrigins sets the origins whose pages may invoke the agent or open a
+// WithAllowedOrigins sets the origins whose pages may send invocations or open a
 // WebSocket from a browser, such as https://example.com, without a path. Requests
-// from other pages are refused with 403. Requests without an Origin header do not
+// from other pages are refused with 403. It adds no CORS headers. Requests without an Origin header do not
 // come from a browser's page and pass. By default nothing is refused: on the
 // platform callers are authenticated before they come here.
 func WithAllowedOrigins(origins ...string) Option {

@@ -356,12 +356,13 @@ func (s *Server) invoke(r *request) {
 	if s.opts.debug && s.debugAction(r, start) {
 		return
 	}
-	defer s.running.Add(-1)
 	if running := s.running.Add(1); s.opts.maxInvocations > 0 && running > int64(s.opts.maxInvocations) {
+		s.running.Add(-1) // at once, for the answer may take its time
 		r.w.Header().Set("Retry-After", "1")
 		s.logInvocation(r, fail(r.w, Errorf(http.StatusTooManyRequests, "too many invocations are under way")), start, time.Now())
 		return
 	}
+	defer s.running.Add(-1)
 	s.status.begin(start)
 	var end time.Time
 	defer func() {
