@@ -90,7 +90,7 @@ func mountOn(t *testing.T, listener net.Listener, dial dialFunc, handlers runtim
 	a.server = runtime.NewServer(handlers, append([]runtime.Option{runtime.WithLogger(a.logs.logger())}, opts...)...)
 	routes := http.NewServeMux()
 	routes.Handle(prefix+"/", http.StripPrefix(prefix, a.server))
-	program := &http.Server{Handler: routes}
+	program := &http.Server{Handler: routes, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	served := make(chan error, 1)
 	go func() { served <- program.Serve(listener) }()
 	a.stop = sync.OnceValue(func() error {
