@@ -2,7 +2,6 @@ package gen
 
 import (
 	"go/ast"
-	"go/token"
 	"go/types"
 	"iter"
 	"slices"
@@ -23,9 +22,8 @@ type handler struct {
 	fn    *types.Func
 	decl  *ast.FuncDecl
 	file  *ast.File
-	pos   token.Position // of the function's name
-	doc   string         // without directives
-	order int            // of middleware
+	doc   string // without directives
+	order int    // of middleware
 
 	recv        *types.Named // nil for a function
 	recvPointer bool

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"go/ast"
-	"go/token"
 	"go/types"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 // agent is then incomplete. A package is misread when some of its directives
 // are not among these.
 func analyze(pkg *loadedPackage, directives []directive, misread bool, diagnostics *diagnostics) *agent {
-	a := &analyzer{pkg: pkg, diagnostics: diagnostics}
+	a := &analyzer{diagnostics, pkg}
 	agent := &agent{pkg: pkg.types, name: pkg.name}
 	directives = slices.DeleteFunc(directives, a.twice())
 	for _, d := range directives {
@@ -37,12 +36,8 @@ func analyze(pkg *loadedPackage, directives []directive, misread bool, diagnosti
 }
 
 type analyzer struct {
-	pkg         *loadedPackage
-	diagnostics *diagnostics
-}
-
-func (a *analyzer) report(pos token.Pos, format string, args ...any) *Diagnostic {
-	return a.diagnostics.add(a.pkg.position(pos), format, args...)
+	*diagnostics
+	pkg *loadedPackage
 }
 
 // twice returns a predicate for directives on a function that has one already,
@@ -51,8 +46,8 @@ func (a *analyzer) twice() func(directive) bool {
 	seen := make(map[*ast.FuncDecl]directive)
 	return func(d directive) bool {
 		if first, again := seen[d.fn]; again {
-			a.report(d.pos, "func %s has a directive already: delete one of the two", d.fn.Name.Name).
-				relate(a.pkg.position(first.pos), "the first is //%s%s", directivePrefix, first.kind)
+			a.add(codeDirectiveTwice, d.comment, "func %s has a directive already: delete one of the two", d.fn.Name.Name).
+				relate(first.comment, "the first is //%s%s", directivePrefix, first.kind)
 			return true
 		}
 		seen[d.fn] = d
@@ -66,9 +61,9 @@ func (a *analyzer) twice() func(directive) bool {
 }
 
 func (a *analyzer) redeclared(fn *ast.FuncDecl, other types.Object) {
-	problem := a.report(fn.Name.Pos(), "%s is declared twice: rename one of the two", fn.Name.Name)
+	problem := a.add(codeRedeclared, fn.Name, "%s is declared twice: rename one of the two", fn.Name.Name)
 	if other != nil {
-		problem.relate(a.pkg.position(other.Pos()), "the other one is here")
+		problem.relate(nameOf(other), "the other one is here")
 	}
 }
 
@@ -81,8 +76,8 @@ func (a *analyzer) onlyOne(k kind, directives []directive) {
 		case first == nil:
 			first = d.fn
 		default:
-			a.report(d.fn.Name.Pos(), "a package has at most one %s: remove this directive, or move func %s to a package of its own", k, d.fn.Name.Name).
-				relate(a.pkg.position(first.Name.Pos()), "the first is func %s", first.Name.Name)
+			a.add(codeOnePerPackage, d.fn.Name, "a package has at most one %s: remove this directive, or move func %s to a package of its own", k, d.fn.Name.Name).
+				relate(first.Name, "the first is func %s", first.Name.Name)
 		}
 	}
 }
@@ -101,7 +96,7 @@ func (a *analyzer) nothingToWrap(directives []directive) {
 		}
 	}
 	if first >= 0 {
-		a.report(directives[first].fn.Name.Pos(), "middleware needs something to wrap: annotate an entrypoint, a websocket or a ping in this package, or remove the directive")
+		a.add(codeMiddlewareAlone, directives[first].fn.Name, "middleware needs something to wrap: annotate an entrypoint, a websocket or a ping in this package, or remove the directive")
 	}
 }
 
@@ -118,8 +113,8 @@ func (a *analyzer) orderMiddleware(agent *agent) {
 		if h.order != 0 {
 			remedy = fmt.Sprintf("both have order=%d, so give one another number, the outermost the smallest", h.order)
 		}
-		a.report(h.decl.Name.Pos(), "nothing says which of two middlewares in different files comes first: %s", remedy).
-			relate(all[j].pos, "the other is func %s", all[j].fn.Name())
+		a.add(codeMiddlewareOrder, h.decl.Name, "nothing says which of two middlewares in different files comes first: %s", remedy).
+			relate(all[j].decl.Name, "the other is func %s", all[j].fn.Name())
 	}
 	slices.SortStableFunc(agent.handlers, func(x, y *handler) int {
 		if x.kind != middleware || y.kind != middleware {
@@ -138,8 +133,8 @@ func (a *analyzer) oneState(agent *agent) {
 		case first == nil:
 			first = h
 		case !types.Identical(h.session, first.session):
-			a.report(h.decl.Name.Pos(), "a session has one state for all handlers, and the %s %s has it as %s: take a *runtime.Session of the same type in both", h.kind, h.title(), h.text(h.session)).
-				relate(first.pos, "the %s %s has it as %s", first.kind, first.title(), first.text(first.session))
+			a.add(codeSessionState, h.decl.Name, "a session has one state for all handlers, and the %s %s has it as %s: take a *runtime.Session of the same type in both", h.kind, h.title(), h.text(h.session)).
+				relate(first.decl.Name, "the %s %s has it as %s", first.kind, first.title(), first.text(first.session))
 		}
 	}
 }
@@ -147,31 +142,36 @@ func (a *analyzer) oneState(agent *agent) {
 // constraint returns the build constraint that all handlers share. Those in
 // files that are not built now must share it as well.
 func (a *analyzer) constraint(agent *agent) string {
-	if len(agent.handlers) == 0 {
-		return ""
-	}
 	say := func(constraint string) string {
 		if constraint == "" {
 			return "no build constraint"
 		}
 		return "the build constraint " + constraint
 	}
-	first := agent.handlers[0]
-	shared := buildConstraint(a.pkg.fset, first.file)
+	var shared string
 	compare := func(fn *ast.FuncDecl, own string) {
 		if own != shared {
-			a.report(fn.Name.Pos(), "the handlers of a package are built together, and func %s is under %s: put all of them under the same one", fn.Name.Name, say(own)).
-				relate(first.pos, "func %s is under %s", first.fn.Name(), say(shared))
+			first := agent.handlers[0]
+			a.add(codeConstraint, fn.Name, "the handlers of a package are built together, and func %s is under %s: put all of them under the same one", fn.Name.Name, say(own)).
+				relate(first.decl.Name, "func %s is under %s", first.fn.Name(), say(shared))
 		}
 	}
-	for _, h := range agent.handlers[1:] {
-		compare(h.decl, buildConstraint(a.pkg.fset, h.file))
+	for i, h := range agent.handlers {
+		own := buildConstraint(a.pkg.fset, h.file)
+		if i == 0 {
+			shared = own
+		}
+		compare(h.decl, own)
 	}
-	for _, d := range unbuiltDirectives(a.pkg) {
-		path := a.pkg.position(d.file.Package).Filename
+	for _, d := range scanUnbuilt(a.pkg) {
 		own := buildConstraint(a.pkg.fset, d.file)
-		if !strings.HasSuffix(path, "_test.go") && d.file.Name.Name == a.pkg.name && own != "ignore" {
+		switch {
+		case isTest(a.pkg.fset, d.file):
+			a.warn(codeTestFile, d.comment, "no agent is built from a test file: move func %s to another file, or delete the directive", d.fn.Name.Name)
+		case len(agent.handlers) > 0 && d.file.Name.Name == a.pkg.name && own != "ignore":
 			compare(d.fn, own)
+		default:
+			a.warn(codeExcludedFile, d.comment, "func %s is no handler, for its file is not built here but under the constraint %s: meet it with -tags, GOOS or GOARCH, or delete the directive", d.fn.Name.Name, own)
 		}
 	}
 	return shared
@@ -181,7 +181,7 @@ func (a *analyzer) constraint(agent *agent) string {
 func (a *analyzer) handler(d directive) *handler {
 	name := d.fn.Name.Name
 	if name == "_" || d.fn.Recv == nil && (name == "init" || name == "main" && a.pkg.name == "main") {
-		a.report(d.fn.Name.Pos(), "func %s cannot be a handler, for generated code cannot call it: annotate a function of another name", name)
+		a.add(codeHandlerName, d.fn.Name, "func %s cannot be a handler, for generated code cannot call it: annotate a function of another name", name)
 		return nil
 	}
 	fn, ok := a.pkg.info.Defs[d.fn.Name].(*types.Func)
@@ -191,12 +191,11 @@ func (a *analyzer) handler(d directive) *handler {
 	}
 	h := &handler{
 		kind: d.kind, fn: fn, decl: d.fn, file: d.file, order: d.order,
-		pos: a.pkg.position(d.fn.Name.Pos()),
 		doc: d.fn.Doc.Text(),
 	}
 	signature := fn.Signature()
 	if signature.TypeParams().Len() > 0 {
-		a.report(d.fn.Name.Pos(), "a handler cannot have type parameters, for nothing says what they stand for: annotate a function that calls %s with types", name)
+		a.add(codeHandlerGeneric, d.fn.Name, "a handler cannot have type parameters, for nothing says what they stand for: annotate a function that calls %s with types", name)
 		return nil
 	}
 	if d.fn.Recv != nil && !a.receiver(h, signature.Recv()) {
@@ -206,12 +205,12 @@ func (a *analyzer) handler(d directive) *handler {
 		return nil
 	}
 	if problem := h.fit(signature); problem != "" {
-		a.report(d.fn.Name.Pos(), "func %s cannot be %s: %s%s", name, d.kind.one(), problem, h.namesakes(signature))
+		a.add(codeHandlerShape, d.fn.Name, "func %s cannot be %s: %s%s", name, d.kind.one(), problem, h.namesakes(signature))
 		return nil
 	}
 	for _, t := range h.types() {
 		if problem := a.unwritable(t); problem != "" {
-			a.report(d.fn.Name.Pos(), "the generated file cannot write the type %s: %s", h.text(t), problem)
+			a.add(codeHandlerType, d.fn.Name, "the generated file cannot write the type %s: %s", h.text(t), problem)
 			return nil
 		}
 	}
@@ -234,7 +233,7 @@ func (a *analyzer) receiver(h *handler, recv *types.Var) bool {
 		return false
 	}
 	if named.TypeParams().Len() > 0 {
-		a.report(h.decl.Name.Pos(), "a handler cannot be a method of a generic type, for nothing says what %s's type parameters stand for: annotate a method of a type that embeds an instance of it", named.Obj().Name())
+		a.add(codeHandlerGeneric, h.decl.Name, "a handler cannot be a method of a generic type, for nothing says what %s's type parameters stand for: annotate a method of a type that embeds an instance of it", named.Obj().Name())
 		return false
 	}
 	if own, _, _ := types.LookupFieldOrMethod(named, true, a.pkg.types, h.fn.Name()); own != h.fn {

@@ -7,12 +7,13 @@ import (
 	"go/token"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // buildConstraint returns the condition under which a file is built, as the
-// expression of a //go:build line, or "": what its own line says and what its
-// name stands for. The name is that on disk, whatever a //line comment says.
+// expression of a //go:build line, or "": what its own line says, what its name
+// stands for, and cgo if it imports C. The name is that on disk, whatever a //line comment says.
 func buildConstraint(fset *token.FileSet, file *ast.File) string {
 	var expr constraint.Expr
 	for _, group := range file.Comments {
@@ -26,7 +27,11 @@ func buildConstraint(fset *token.FileSet, file *ast.File) string {
 		}
 	}
 	path := fset.PositionFor(file.Package, false).Filename
-	for _, tag := range fileTags(filepath.Base(path)) {
+	tags := fileTags(filepath.Base(path))
+	if slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"C"` }) {
+		tags = append(tags, "cgo")
+	}
+	for _, tag := range tags {
 		if expr != nil && expr.String() == tag {
 			continue
 		}

@@ -39,11 +39,11 @@ func (k kind) one() string {
 
 // directive is one directive on a function.
 type directive struct {
-	pos   token.Pos
-	kind  kind
-	order int // of middleware
-	fn    *ast.FuncDecl
-	file  *ast.File
+	comment *ast.Comment
+	kind    kind
+	order   int // of middleware
+	fn      *ast.FuncDecl
+	file    *ast.File
 }
 
 // mention matches the text of a file that may have a directive, or something
@@ -62,27 +62,22 @@ func scan(pkg *loadedPackage, diagnostics *diagnostics) []directive {
 	for _, file := range pkg.files {
 		found = append(found, scanFile(pkg, file, diagnostics)...)
 	}
-	for _, d := range unbuiltDirectives(pkg) {
-		if pos := pkg.position(d.pos); strings.HasSuffix(pos.Filename, "_test.go") {
-			diagnostics.add(pos, "no agent is built from a test file: move func %s to another file", d.fn.Name.Name)
-		}
-	}
 	return found
 }
 
-// unbuiltDirectives finds the directives in test files and in those that are
-// not built under the present constraints.
-func unbuiltDirectives(pkg *loadedPackage) []directive {
+// scanUnbuilt finds the directives in test files and in those that are not
+// built under the present constraints.
+func scanUnbuilt(pkg *loadedPackage) []directive {
 	var found []directive
 	for _, file := range pkg.unbuilt {
-		found = append(found, scanFile(pkg, file, new(diagnostics))...)
+		found = append(found, scanFile(pkg, file, &diagnostics{fset: pkg.fset})...)
 	}
 	return found
 }
 
 func scanFile(pkg *loadedPackage, file *ast.File, diagnostics *diagnostics) []directive {
 	var found []directive
-	s := &fileScan{pkg: pkg, file: file, diagnostics: diagnostics}
+	s := &fileScan{diagnostics, pkg, file}
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			if d, ok := s.comment(group, comment); ok {
@@ -95,13 +90,9 @@ func scanFile(pkg *loadedPackage, file *ast.File, diagnostics *diagnostics) []di
 
 // fileScan scans one file.
 type fileScan struct {
-	pkg         *loadedPackage
-	file        *ast.File
-	diagnostics *diagnostics
-}
-
-func (s *fileScan) report(pos token.Pos, format string, args ...any) *Diagnostic {
-	return s.diagnostics.add(s.pkg.position(pos), format, args...)
+	*diagnostics
+	pkg  *loadedPackage
+	file *ast.File
 }
 
 func (s *fileScan) comment(group *ast.CommentGroup, comment *ast.Comment) (directive, bool) {
@@ -110,21 +101,22 @@ func (s *fileScan) comment(group *ast.CommentGroup, comment *ast.Comment) (direc
 			return s.directive(group, comment, text)
 		}
 	}
-	lines := []string{comment.Text}
-	if strings.HasPrefix(comment.Text, "/*") {
-		lines = strings.Split(comment.Text, "\n")
-	}
-	offset := token.Pos(0)
-	for _, line := range lines {
-		s.nearMiss(group, comment.Pos()+offset, line)
-		offset += token.Pos(len(line) + 1)
+	lines := strings.Split(comment.Text, "\n") // one, unless it is a block
+	file := s.pkg.fset.File(comment.Pos())
+	first := file.PositionFor(comment.Pos(), false).Line
+	for i, line := range lines {
+		pos := comment.Pos()
+		if i > 0 {
+			pos = file.LineStart(first + i) // a block's text lacks what Windows ends its lines with
+		}
+		s.nearMiss(group, span{pos, pos + token.Pos(len(line))}, line, len(lines) == 1)
 	}
 	return directive{}, false
 }
 
-// nearMiss reports a line that was probably meant to be a directive.
-func (s *fileScan) nearMiss(group *ast.CommentGroup, pos token.Pos, line string) {
-	line = strings.TrimSuffix(line, "\r")
+// nearMiss reports a line of a comment, or a whole one, that was probably meant
+// to be a directive.
+func (s *fileScan) nearMiss(group *ast.CommentGroup, at span, line string, whole bool) {
 	m := looseDirective.FindStringSubmatch(line)
 	if m == nil {
 		return
@@ -141,10 +133,14 @@ func (s *fileScan) nearMiss(group *ast.CommentGroup, pos token.Pos, line string)
 	}
 	right, ok := nearest(name)
 	if !ok {
-		s.report(pos, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
+		s.add(codeDirectiveSpelling, at, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
 		return
 	}
-	s.report(pos, "this is a comment and not a directive: write //%s%s%s", directivePrefix, right, args)
+	wanted := "//" + directivePrefix + right + args
+	p := s.add(codeDirectiveSpelling, at, "this is a comment and not a directive: write %s", wanted)
+	if whole {
+		p.fix(at, wanted, "Write "+wanted)
+	}
 }
 
 // directive reads the directive whose text after the colon is text.
@@ -155,15 +151,17 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 		name = text[:i]
 	}
 	args := strings.TrimSpace(text[len(name):])
-	d := directive{pos: comment.Pos(), kind: kind(name), file: s.file}
+	d := directive{comment: comment, kind: kind(name), file: s.file}
 	spelled := "//" + directivePrefix + name
 	if !slices.Contains(kinds, d.kind) {
 		if near, ok := nearest(name); ok {
-			s.report(d.pos, "unknown directive %s: did you mean //%s%s?", spelled, directivePrefix, near)
+			wanted := "//" + directivePrefix + near
+			s.add(codeDirectiveUnknown, comment, "unknown directive %s: did you mean %s?", spelled, wanted).
+				fix(comment, wanted+text[len(name):], "Write "+wanted)
 		} else if name == "" {
-			s.report(d.pos, "%s names no kind: add one of %s", spelled, kindList())
+			s.add(codeDirectiveUnknown, comment, "%s names no kind: add one of %s", spelled, kindList())
 		} else {
-			s.report(d.pos, "unknown directive %s: the kinds are %s", spelled, kindList())
+			s.add(codeDirectiveUnknown, comment, "unknown directive %s: the kinds are %s", spelled, kindList())
 		}
 		return d, false
 	}
@@ -171,37 +169,46 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 		s.misplaced(group, comment, spelled)
 		return d, false
 	}
-	var problem string
-	if d.order, problem = arguments(d.kind, args); problem != "" {
-		s.report(d.pos, "%s %s", spelled, problem)
-		return d, false
+	order, problem, surplus := arguments(d.kind, args)
+	if problem == "" {
+		d.order = order
+		return d, true
 	}
-	return d, true
+	p := s.add(codeDirectiveArguments, comment, "%s %s", spelled, problem)
+	if surplus != "" {
+		right := strings.TrimSpace(spelled + " " + strings.TrimSpace(strings.Replace(args, surplus, "", 1)))
+		p.fix(comment, right, "Delete "+surplus)
+	}
+	return d, false
 }
 
-// arguments reads what follows a kind, or says what is wrong with it.
-func arguments(k kind, args string) (order int, problem string) {
+// arguments reads what follows a kind, or says what is wrong with it, and which
+// part of it is to be deleted, if that is the remedy.
+func arguments(k kind, args string) (order int, problem, surplus string) {
+	deleted := func(problem, surplus string) (int, string, string) {
+		return 0, fmt.Sprintf("%s: delete %q", problem, surplus), surplus
+	}
 	if comment := strings.Index(args, "//"); comment >= 0 {
-		return 0, fmt.Sprintf("has its line to itself: delete %q", args[comment:])
+		return deleted("has its line to itself", args[comment:])
 	}
 	if args != "" && k != middleware {
-		return 0, fmt.Sprintf("takes no arguments: delete %q", args)
+		return deleted("takes no arguments", args)
 	}
 	for i, arg := range strings.Fields(args) {
 		key, value, _ := strings.Cut(arg, "=")
 		if key != "order" {
-			return 0, fmt.Sprintf("takes no argument but order=N: delete %q", arg)
+			return deleted("takes no argument but order=N", arg)
 		}
 		if i > 0 {
-			return 0, fmt.Sprintf("takes one order: delete %q", arg)
+			return deleted("takes one order", arg)
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			return 0, fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg)
+			return 0, fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg), ""
 		}
 		order = n
 	}
-	return order, ""
+	return order, "", ""
 }
 
 // function returns the function whose doc comment the group is, or nil.
@@ -216,7 +223,9 @@ func (s *fileScan) function(group *ast.CommentGroup) *ast.FuncDecl {
 
 // misplaced reports a directive that is not in the doc comment of a function.
 func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spelled string) {
-	report := func(format string, args ...any) { s.report(comment.Pos(), format, args...) }
+	report := func(format string, args ...any) *problem {
+		return s.add(codeDirectivePlace, comment, format, args...)
+	}
 	belongs := spelled + " belongs in the doc comment of a function"
 	lineOf := func(pos token.Pos) int { return s.pkg.fset.Position(pos).Line }
 	line := lineOf(comment.Pos())
@@ -248,7 +257,10 @@ func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spel
 		return
 	}
 	if fn := s.functionBelow(group); fn != nil {
-		report("a blank line separates %s from %s: delete it", spelled, describe(fn))
+		p := report("a blank line separates %s from %s: delete it", spelled, describe(fn))
+		if gap := s.below(group); strings.HasPrefix(group.List[len(group.List)-1].Text, "//") {
+			p.fix(gap, "\n", "Delete the blank line")
+		}
 		return
 	}
 	report("%s: move it to the line above one", belongs)
@@ -265,6 +277,23 @@ func (s *fileScan) functionBelow(group *ast.CommentGroup) *ast.FuncDecl {
 		return fn
 	}
 	return nil
+}
+
+// below is what separates a comment group from the comment or the declaration
+// after it, of which there is one.
+func (s *fileScan) below(group *ast.CommentGroup) span {
+	gap := span{group.End(), s.file.FileEnd}
+	for _, decl := range s.file.Decls {
+		if decl.Pos() > gap.pos {
+			gap.end = min(gap.end, decl.Pos())
+		}
+	}
+	for _, other := range s.file.Comments {
+		if other.Pos() > gap.pos {
+			gap.end = min(gap.end, other.Pos())
+		}
+	}
+	return gap
 }
 
 // describe names a declaration for a message.

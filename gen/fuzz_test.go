@@ -45,12 +45,12 @@ func FuzzDirective(f *testing.F) {
 				}
 			}
 		}
-		diagnostics := new(diagnostics)
+		diagnostics := &diagnostics{fset: fset}
 		found := scan(&loadedPackage{listedPackage: new(listedPackage), fset: fset, files: []*ast.File{file}}, diagnostics)
-		if len(found)+diagnostics.len() < written {
-			t.Errorf("%d directives are written, %d are found and %d things are reported", written, len(found), diagnostics.len())
+		if len(found)+len(diagnostics.all) < written {
+			t.Errorf("%d directives are written, %d are found and %d things are reported", written, len(found), len(diagnostics.all))
 		}
-		for _, d := range diagnostics.sorted() {
+		for _, d := range diagnostics.public() {
 			if strings.Contains(d.Message, "\n") || !d.Pos.IsValid() {
 				t.Errorf("%s", d)
 			}
@@ -97,7 +97,7 @@ func testSource(t *testing.T, source string) {
 		return
 	}
 	pkg := typeCheck(t, fset, file)
-	diagnostics := new(diagnostics)
+	diagnostics := &diagnostics{fset: fset}
 	output, err := generate(pkg, Config{Server: "NewServer"}, diagnostics)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, source)

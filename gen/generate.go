@@ -24,6 +24,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -46,11 +47,16 @@ type Config struct {
 // A Result is what one run has found.
 type Result struct {
 	// Files are the generated files, changed or not, in the order of their
-	// paths. There are none when there are Diagnostics.
+	// paths. There are none when a diagnostic is an [Error].
 	Files []File
 	// Diagnostics are everything that is wrong with the input, in the order
 	// of their positions.
 	Diagnostics []Diagnostic
+}
+
+// Failed reports whether a diagnostic is an [Error], so that there are no files.
+func (r *Result) Failed() bool {
+	return slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Severity == Error })
 }
 
 // A File is one generated file.
@@ -105,7 +111,7 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	diagnostics := new(diagnostics)
+	diagnostics := &diagnostics{fset: token.NewFileSet()}
 	listed, err := list(ctx, config, diagnostics)
 	if err != nil {
 		return nil, err
@@ -133,34 +139,40 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})
 		}
 	}
-	result := &Result{Diagnostics: diagnostics.sorted()}
-	if len(result.Diagnostics) == 0 {
+	result := &Result{Diagnostics: diagnostics.public()}
+	if diagnostics.errors() == 0 {
 		result.Files = sortedFiles(files)
 	}
 	return result, nil
 }
 
 // generate makes the output of one package. There is none when its text only
-// looked as if it had a directive, and none when there are diagnostics, of this
-// package or of another: then nothing is written, but the diagnostics of all
+// looked as if it had a directive, and none when there are errors, in this
+// package or in another: then nothing is written, but the diagnostics of all
 // packages are wanted.
 func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) ([]byte, error) {
-	before := diagnostics.len()
-	directives := scan(pkg, diagnostics)
-	if len(directives) == 0 {
-		return nil, nil
-	}
-	agent := analyze(pkg, directives, diagnostics.len() > before, diagnostics)
-	checkPayloads(pkg, agent, diagnostics)
-	if pkg.output.content != nil && !pkg.output.ours {
-		pkg.output.refuse(diagnostics)
-		return nil, nil
-	}
-	names := planNames(pkg, agent, config, diagnostics)
-	if diagnostics.len() > 0 {
+	agent, names := check(pkg, config, diagnostics)
+	if len(agent.handlers) == 0 || diagnostics.errors() > 0 {
 		return nil, nil
 	}
 	return emit(agent, names)
+}
+
+// check does all steps that find mistakes. What it returns is whole when it has
+// found none.
+func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent, *names) {
+	before := diagnostics.errors()
+	directives := scan(pkg, diagnostics)
+	agent := analyze(pkg, directives, diagnostics.errors() > before, diagnostics)
+	if len(directives) == 0 {
+		return agent, nil
+	}
+	checkPayloads(pkg, agent, diagnostics)
+	if pkg.output.content != nil && !pkg.output.ours {
+		pkg.output.refuse(diagnostics)
+		return agent, nil
+	}
+	return agent, planNames(pkg, agent, config, diagnostics)
 }
 
 // output is the generated file of an earlier run, or what lies in its place.
@@ -172,8 +184,8 @@ type output struct {
 
 // refuse reports a file that is not ours.
 func (o output) refuse(diagnostics *diagnostics) {
-	diagnostics.add(token.Position{Filename: o.path, Line: 1, Column: 1},
-		"agentcore-gen did not write this file and will not overwrite it: rename or delete it")
+	file := diagnostics.fset.AddFile(o.path, -1, len(o.content))
+	diagnostics.add(codeForeignFile, at(file.Pos(0)), "agentcore-gen did not write this file and will not overwrite it: rename or delete it")
 }
 
 func readOutput(dir string) (output, error) {

@@ -20,7 +20,7 @@ func (a *analyzer) invalid(h *handler) bool {
 		for v := range tuple.Variables() {
 			search.visit(v.Type(), written{a.pkg.graph, h.decl.Type})
 			if t := endless(v.Type(), make(map[types.Type]bool)); t != nil {
-				a.report(h.decl.Name.Pos(), "func %s needs types without end, for every instance of %s needs another: give its type arguments an end", h.fn.Name(), t.Obj().Name())
+				a.add(codeEndlessType, h.decl.Name, "func %s needs types without end, for every instance of %s needs another: give its type arguments an end", h.fn.Name(), t.Obj().Name())
 				return true
 			}
 		}
@@ -39,12 +39,12 @@ func (a *analyzer) invalid(h *handler) bool {
 // that could be found.
 func (a *analyzer) needs(h *handler, errs []types.Error) {
 	if len(errs) == 0 {
-		a.report(h.decl.Name.Pos(), "the signature of func %s has a type that is invalid: correct what go build reports, then generate again", h.fn.Name())
+		a.add(codeInvalidType, h.decl.Name, "the signature of func %s has a type that is invalid: correct what go build reports, then generate again", h.fn.Name())
 	}
-	var problem *Diagnostic
+	var problem *problem
 	for _, err := range errs {
 		if continued(err) {
-			problem.relate(a.pkg.position(err.Pos), "%s", strings.TrimSpace(err.Msg))
+			problem.relate(at(err.Pos), "%s", strings.TrimSpace(err.Msg))
 			continue
 		}
 		first, _, _ := strings.Cut(err.Msg, "\n")
@@ -52,8 +52,8 @@ func (a *analyzer) needs(h *handler, errs []types.Error) {
 		if strings.Contains(first, ": go get ") {
 			remedy = ""
 		}
-		problem = a.report(err.Pos, "%s%s, then generate again", strings.TrimSuffix(first, ":"), remedy)
-		problem.relate(h.pos, "it is needed by the %s %s", h.kind, h.title())
+		problem = a.add(codeInvalidType, at(err.Pos), "%s%s, then generate again", strings.TrimSuffix(first, ":"), remedy)
+		problem.relate(h.decl.Name, "it is needed by the %s %s", h.kind, h.title())
 	}
 }
 

@@ -48,7 +48,7 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*list
 	for _, pkg := range packs {
 		if pkg.Dir == "" || len(pkg.GoFiles) == 0 {
 			for _, err := range pkg.Errors {
-				diagnostics.add(token.Position{}, "%s: %s", pkg.PkgPath, strings.TrimSpace(err.Msg))
+				diagnostics.add(codeGoList, nil, "%s: %s", pkg.PkgPath, strings.TrimSpace(err.Msg))
 			}
 			continue
 		}
@@ -57,7 +57,7 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*list
 			return nil, err
 		}
 		if (l.annotated || l.output.ours) && pkg.Module != nil && !pkg.Module.Main {
-			diagnostics.add(token.Position{}, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
+			diagnostics.add(codeOtherModule, nil, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
 			continue
 		}
 		listed = append(listed, l)

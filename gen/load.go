@@ -12,6 +12,7 @@ import (
 	"go/types"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/tools/go/packages"
@@ -30,7 +31,10 @@ type loadedPackage struct {
 	graph   *packages.Package // with what it imports
 }
 
-func (p *loadedPackage) position(pos token.Pos) token.Position { return p.fset.Position(pos) }
+// isTest reports whether a file is one by its name on disk.
+func isTest(fset *token.FileSet, file *ast.File) bool {
+	return strings.HasSuffix(fset.PositionFor(file.Package, false).Filename, "_test.go")
+}
 
 // load type-checks packages from source and everything they import from export
 // data. What does not type-check is not a problem here, unless a directive
@@ -56,7 +60,7 @@ func load(ctx context.Context, config Config, listed []*listedPackage, diagnosti
 		patterns = append(patterns, l.path)
 		byPath[l.path] = l
 	}
-	fset := token.NewFileSet()
+	fset := diagnostics.fset
 	sources := &sources{errors: make(map[string]scanner.ErrorList)}
 	packs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
@@ -88,7 +92,8 @@ func load(ctx context.Context, config Config, listed []*listedPackage, diagnosti
 				if path == l.output.path {
 					l.output.refuse(diagnostics)
 				} else { // what follows the first is often its consequence
-					diagnostics.add(errs[0].Pos, "%s: correct the syntax, then generate again", errs[0].Msg)
+					place := at(fset.File(file.FileStart).Pos(errs[0].Pos.Offset))
+					diagnostics.add(codeSyntax, place, "%s: correct the syntax, then generate again", errs[0].Msg)
 				}
 			}
 			p.files = append(p.files, file)
@@ -109,8 +114,8 @@ func load(ctx context.Context, config Config, listed []*listedPackage, diagnosti
 func (p *loadedPackage) isOne(diagnostics *diagnostics) bool {
 	for _, file := range p.files {
 		if first := p.files[0]; file.Name.Name != first.Name.Name {
-			diagnostics.add(p.position(file.Name.Pos()), "a directory holds one package, and this is package %s: move the file, or correct the name", file.Name.Name).
-				relate(p.position(first.Name.Pos()), "this is package %s", first.Name.Name)
+			diagnostics.add(codeTwoPackages, file.Name, "a directory holds one package, and this is package %s: move the file, or correct the name", file.Name.Name).
+				relate(first.Name, "this is package %s", first.Name.Name)
 			return false
 		}
 	}

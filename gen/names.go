@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dave/jennifer/jen"
+	"golang.org/x/tools/go/analysis"
 )
 
 // names are the names that the output declares and imports. All are chosen
@@ -86,9 +87,9 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 	n := &names{launchers: make(map[*handler]launcher)}
 	claim := func(name, what, remedy string) {
 		if d := existing[name]; d.built {
-			diagnostics.add(d.pos, "%s is the name of %s: %s", name, what, remedy)
+			diagnostics.add(codeNameTaken, d.name, "%s is the name of %s: %s", name, what, remedy)
 		} else if spec := importOf(pkg, name); spec != nil {
-			diagnostics.add(pkg.position(spec.Pos()), "this import brings the name %s into the package, which is that of %s: import it under a name of its own", name, what)
+			diagnostics.add(codeNameImported, spec, "this import brings the name %s into the package, which is that of %s: import it under a name of its own", name, what)
 		}
 		p.taken[name] = true
 	}
@@ -103,19 +104,19 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 		if h.recv == nil {
 			claim(name, what, "rename one of the two")
 			if name == n.server {
-				diagnostics.add(h.pos, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
+				diagnostics.add(codeNameTaken, h.decl.Name, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
 			}
 		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
-			pos := h.pos
+			var place analysis.Range = h.decl.Name
 			if obj.Pkg() == pkg.types {
-				pos = pkg.position(obj.Pos())
+				place = nameOf(obj)
 			}
-			diagnostics.add(pos, "%s is the name of %s: rename one of the two", name, what)
+			diagnostics.add(codeNameTaken, place, "%s is the name of %s: rename one of the two", name, what)
 		}
 	}
 	for _, name := range []string{"error", "nil"} {
 		if d, ok := existing[name]; ok {
-			diagnostics.add(d.pos, "generated code needs the predeclared %s: rename this one", name)
+			diagnostics.add(codeNameTaken, d.name, "generated code needs the predeclared %s: rename this one", name)
 		}
 	}
 
@@ -213,7 +214,7 @@ func parentElement(path string) string {
 
 // declared is where a name is declared.
 type declared struct {
-	pos   token.Position
+	name  analysis.Range
 	built bool // along with the output
 }
 
@@ -224,7 +225,7 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 	found := make(map[string]declared)
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
-		found[name] = declared{pkg.position(scope.Lookup(name).Pos()), true}
+		found[name] = declared{nameOf(scope.Lookup(name)), true}
 	}
 	entries, err := os.ReadDir(pkg.dir)
 	if err != nil {
@@ -232,7 +233,7 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 	}
 	known := make(map[string]bool)
 	for _, file := range pkg.files {
-		known[pkg.position(file.Package).Filename] = true
+		known[pkg.fset.PositionFor(file.Package, false).Filename] = true
 	}
 	matcher := build.Default
 	matcher.BuildTags = strings.Split(tags, ",")
@@ -241,15 +242,14 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 		if filepath.Ext(path) != ".go" || known[path] || path == pkg.output.path {
 			continue
 		}
-		fset := token.NewFileSet()
-		file, _ := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		file, _ := parser.ParseFile(pkg.fset, path, nil, parser.SkipObjectResolution)
 		if file == nil || file.Name.Name != pkg.name {
 			continue
 		}
 		built, _ := matcher.MatchFile(pkg.dir, entry.Name()) // a test file, for it is not known
 		add := func(name *ast.Ident) {
 			if _, ok := found[name.Name]; !ok {
-				found[name.Name] = declared{fset.Position(name.Pos()), built}
+				found[name.Name] = declared{name, built}
 			}
 		}
 		for _, decl := range file.Decls {

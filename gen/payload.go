@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"go/token"
 	"go/types"
 	"reflect"
 	"slices"
@@ -67,8 +66,8 @@ func checkValidate(pkg *loadedPackage, h *handler, diagnostics *diagnostics) {
 		if method.Name() != "Validate" || params.Len() > 0 || results.Len() == 1 && isError(results.At(0).Type()) {
 			continue
 		}
-		diagnostics.add(pkg.position(method.Pos()), "a payload is validated by its method Validate() error, which this is not: return an error and nothing else, or give the method another name").
-			relate(h.pos, "the %s %s receives the payload", h.kind, h.title())
+		diagnostics.add(codeValidate, nameOf(method), "a payload is validated by its method Validate() error, which this is not: return an error and nothing else, or give the method another name").
+			relate(h.decl.Name, "the %s %s receives the payload", h.kind, h.title())
 	}
 }
 
@@ -85,7 +84,7 @@ type payloadCheck struct {
 
 // fieldProblem is a problem of a field, to which many paths may lead.
 type fieldProblem struct {
-	field   token.Pos
+	field   *types.Var
 	problem string
 }
 
@@ -94,14 +93,14 @@ type fieldProblem struct {
 type visited struct {
 	t           types.Type
 	addressable bool
-	field       token.Pos
+	field       *types.Var
 }
 
 // place is where a type stands in a payload.
 type place struct {
 	path string // in Go, from the payload on
-	// field is the innermost field on the path whose source is at hand.
-	field token.Pos
+	// field is the innermost field on the path whose source is at hand, nil for none.
+	field *types.Var
 	// direct: the last field on the path is that one, or there is none.
 	direct bool
 	// addressable: encoding/json calls a method of the pointer as well.
@@ -125,7 +124,7 @@ func (c *payloadCheck) root(t types.Type, unnamed string) {
 	}
 	at := place{path: name, direct: true, addressable: c.decoding}
 	if u, ok := inner.Underlying().(*types.Interface); ok && u.Empty() && c.use == keeps {
-		c.report(at, "JSON does not say which type was saved in the interface "+c.handler.text(inner)+": use a struct")
+		c.report(codePayloadInterface, at, "JSON does not say which type was saved in the interface "+c.handler.text(inner)+": use a struct")
 		return
 	}
 	c.visit(t, at)
@@ -133,9 +132,9 @@ func (c *payloadCheck) root(t types.Type, unnamed string) {
 
 // report reports the type at a place. The position is that of the field, if its
 // source is at hand, and else that of the handler.
-func (c *payloadCheck) report(at place, problem string) {
-	if !at.field.IsValid() {
-		c.diagnostics.add(c.handler.pos, "%s: %s", at.path, problem)
+func (c *payloadCheck) report(code code, at place, problem string) {
+	if at.field == nil {
+		c.diagnostics.add(code, c.handler.decl.Name, "%s: %s", at.path, problem)
 		return
 	}
 	if key := (fieldProblem{at.field, problem}); c.reported[key] {
@@ -143,23 +142,23 @@ func (c *payloadCheck) report(at place, problem string) {
 	} else {
 		c.reported[key] = true
 	}
-	c.diagnostics.add(c.pkg.position(at.field), "%s: %s", at.path, problem).
-		relate(c.handler.pos, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
+	c.diagnostics.add(code, nameOf(at.field), "%s: %s", at.path, problem).
+		relate(c.handler.decl.Name, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
 }
 
 // reportNoJSON reports a type that JSON has no value for.
 func (c *payloadCheck) reportNoJSON(at place, what string) {
 	remedy := `change its type, or leave it out with the tag json:"-"`
-	if !at.field.IsValid() {
+	if at.field == nil {
 		remedy = "use another type"
 	}
-	c.report(at, "JSON has no value for "+what+": "+remedy)
+	c.report(codePayloadNoJSON, at, "JSON has no value for "+what+": "+remedy)
 }
 
 // visit checks the type at a place.
 func (c *payloadCheck) visit(t types.Type, at place) {
 	if problem := ofTheRuntime(t); problem != "" {
-		c.report(at, problem)
+		c.report(codePayloadRuntimeType, at, problem)
 		return
 	}
 	if c.speaksForItself(t, at) {
@@ -167,7 +166,7 @@ func (c *payloadCheck) visit(t types.Type, at place) {
 	}
 	key := visited{t, at.addressable, at.field}
 	if c.isOwnStruct(t) {
-		key.field = token.NoPos
+		key.field = nil
 	}
 	if c.seen[key] {
 		return
@@ -196,7 +195,7 @@ func (c *payloadCheck) visit(t types.Type, at place) {
 		c.visit(u.Elem(), at.element(at.addressable))
 	case *types.Map:
 		if !c.isKey(u.Key()) {
-			c.report(at, "a key of a JSON object is text, and "+c.handler.text(u.Key())+" is none: use a string or an integer, or give the type the methods MarshalText and UnmarshalText")
+			c.report(codePayloadMapKey, at, "a key of a JSON object is text, and "+c.handler.text(u.Key())+" is none: use a string or an integer, or give the type the methods MarshalText and UnmarshalText")
 		}
 		c.visit(u.Elem(), at.element(c.decoding))
 	case *types.Struct:
@@ -219,9 +218,9 @@ func ofTheRuntime(t types.Type) string {
 func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, at place) {
 	switch {
 	case isError(t):
-		c.report(at, "an error turns into {} in JSON: use a string")
+		c.report(codePayloadError, at, "an error turns into {} in JSON: use a string")
 	case c.decoding && !u.Empty():
-		c.report(at, "JSON does not say which type to decode into the interface "+c.handler.text(t)+": use a struct, or json.RawMessage and decode it later")
+		c.report(codePayloadInterface, at, "JSON does not say which type to decode into the interface "+c.handler.text(t)+": use a struct, or json.RawMessage and decode it later")
 	}
 }
 
@@ -241,21 +240,21 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 		if c.isOwnStruct(t) {
 			remedy = "begin the names of its fields with a capital"
 		}
-		c.report(at, "no field of "+c.handler.text(t)+" is exported, so that "+consequence+": "+remedy)
+		c.report(codePayloadUnexported, at, "no field of "+c.handler.text(t)+" is exported, so that "+consequence+": "+remedy)
 	}
 	where := func(f jsonField) place {
 		inner := place{at.path + "." + f.path, at.field, f.local == f.field, at.addressable || f.pointer}
 		if f.local != nil {
-			inner.field = f.local.Pos()
+			inner.field = f.local
 		}
 		return inner
 	}
 	for _, f := range all.tagged {
-		c.report(where(f), "encoding/json drops a field that is not exported, whatever its tag: begin its name with a capital, or remove the tag")
+		c.report(codePayloadUnexported, where(f), "encoding/json drops a field that is not exported, whatever its tag: begin its name with a capital, or remove the tag")
 	}
 	for _, f := range all.unsettable {
 		if c.decoding {
-			c.report(where(f), "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
+			c.report(codePayloadEmbeddedPointer, where(f), "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
 		}
 	}
 	byName := make(map[string][]jsonField)
@@ -287,11 +286,11 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 			if len(others) > 1 {
 				all = "all"
 			}
-			c.report(where(winner), "encoding/json drops this field and "+strings.Join(others, " and ")+", for "+all+" are called "+name+": give each a name of its own with a json tag")
+			c.report(codePayloadNames, where(winner), "encoding/json drops this field and "+strings.Join(others, " and ")+", for "+all+" are called "+name+": give each a name of its own with a json tag")
 			continue
 		}
 		for _, f := range beaten {
-			c.report(where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" by its tag: give one of them another name with a json tag")
+			c.report(codePayloadNames, where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" by its tag: give one of them another name with a json tag")
 		}
 		c.visit(winner.field.Type(), where(winner))
 	}
@@ -445,7 +444,7 @@ func (c *payloadCheck) speaksForItself(t types.Type, at place) bool {
 			if obj, _, _ := types.LookupFieldOrMethod(t, true, nil, name); obj.Pkg() == c.pkg.types {
 				own = ", or give the method a value receiver"
 			}
-			c.report(at, "encoding/json does not call "+name+" of *"+c.handler.text(t)+" for a value that is not behind a pointer: use *"+c.handler.text(t)+own)
+			c.report(codePayloadPointerMethod, at, "encoding/json does not call "+name+" of *"+c.handler.text(t)+" for a value that is not behind a pointer: use *"+c.handler.text(t)+own)
 			return true
 		}
 	}
@@ -470,9 +469,9 @@ func (c *payloadCheck) visitPromoted(t types.Type, index []int, at place) {
 			continue
 		}
 		if embedded.Pkg() == c.pkg.types {
-			at.field = embedded.Pos()
+			at.field = embedded
 		}
-		c.report(place{path: at.path + "." + embedded.Name(), field: at.field},
+		c.report(codePayloadPromoted, place{path: at.path + "." + embedded.Name(), field: at.field},
 			"the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
 		return
 	}

@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	} else {
 		printText(stderr, result, *check)
 	}
-	if !*check && len(result.Diagnostics) == 0 {
+	if !*check && !result.Failed() {
 		err = errors.Join(err, gen.Write(result.Files))
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	stale := slices.ContainsFunc(result.Files, gen.File.Changed)
-	if len(result.Diagnostics) > 0 || *check && stale {
+	if result.Failed() || *check && stale {
 		return 1
 	}
 	return 0
