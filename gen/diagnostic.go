@@ -138,6 +138,11 @@ const (
 	codePayloadPointerMethod   code = "payload-pointer-method"
 	codePayloadPromoted        code = "payload-promoted-method"
 	codePayloadRuntimeType     code = "payload-runtime-type"
+	codePayloadMethod          code = "payload-method"    // of the wrong signature or receiver
+	codePayloadReadBack        code = "payload-read-back" // state that is saved and cannot be read
+	codePayloadTag             code = "payload-tag"       // that does not say what was meant
+	codePayloadTagOption       code = "payload-tag-option"
+	codePayloadOmitEmpty       code = "payload-omitempty" // where nothing is ever empty
 
 	codeForeignFile  code = "foreign-file"
 	codeNameTaken    code = "name-taken"

@@ -1,22 +1,25 @@
 package gen
 
 import (
+	"go/ast"
+	"go/token"
 	"go/types"
-	"reflect"
-	"slices"
 	"strings"
+
+	"golang.org/x/tools/go/analysis"
 )
 
 // checkPayloads reports what encoding/json would drop from a payload, or refuse
 // when a request arrives.
 func checkPayloads(pkg *loadedPackage, agent *agent, diagnostics *diagnostics) {
 	reported := make(map[fieldProblem]bool)
+	tags := tagLiterals(pkg.files)
 	for _, h := range agent.handlers {
 		if h.kind == task {
 			continue // its payload never leaves the process
 		}
 		check := func(t types.Type, unnamed, use string, decoding bool) {
-			c := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported, use: use, decoding: decoding}
+			c := &payloadCheck{pkg: pkg, handler: h, diagnostics: diagnostics, reported: reported, tags: tags, use: use, decoding: decoding}
 			c.root(t, unnamed)
 		}
 		in, out := "payload", "result"
@@ -77,9 +80,13 @@ type payloadCheck struct {
 	handler     *handler
 	diagnostics *diagnostics
 	reported    map[fieldProblem]bool
+	tags        map[token.Pos]*ast.BasicLit // by the position of the field
 	use         string
 	decoding    bool
+	problems    int // found, reported before or not
 	seen        map[visited]bool
+	trail       []visited        // what is in seen, in its order
+	clean       map[visited]bool // at no field in particular: nothing is wrong there
 }
 
 // fieldProblem is a problem of a field, to which many paths may lead.
@@ -91,9 +98,9 @@ type fieldProblem struct {
 // visited is a type at a place. All places of a struct of this package are the
 // same, for its fields have places of their own.
 type visited struct {
-	t           types.Type
-	addressable bool
-	field       *types.Var
+	t                   types.Type
+	addressable, direct bool
+	field               *types.Var
 }
 
 // place is where a type stands in a payload.
@@ -113,7 +120,7 @@ func (p place) element(addressable bool) place {
 
 // root checks a payload. A type that has no name goes by the given one.
 func (c *payloadCheck) root(t types.Type, unnamed string) {
-	c.seen = make(map[visited]bool)
+	c.seen, c.clean = make(map[visited]bool), make(map[visited]bool)
 	inner := types.Unalias(t)
 	if p, ok := inner.(*types.Pointer); ok {
 		inner = types.Unalias(p.Elem())
@@ -131,19 +138,37 @@ func (c *payloadCheck) root(t types.Type, unnamed string) {
 }
 
 // report reports the type at a place. The position is that of the field, if its
-// source is at hand, and else that of the handler.
-func (c *payloadCheck) report(code code, at place, problem string) {
+// source is at hand, and else that of the handler. It returns nil when that has
+// been reported before.
+func (c *payloadCheck) report(code code, at place, text string) *problem {
+	var where analysis.Range = c.handler.decl.Name
+	if at.field != nil {
+		where = nameOf(at.field)
+	}
+	return c.reportAt(where, code, at, text)
+}
+
+// warn is report for what may be meant.
+func (c *payloadCheck) warn(code code, at place, text string) {
+	if p := c.report(code, at, text); p != nil {
+		p.severity = Warning
+	}
+}
+
+// reportAt reports something about a place at a position that suits it better.
+func (c *payloadCheck) reportAt(where analysis.Range, code code, at place, text string) *problem {
+	c.problems++
 	if at.field == nil {
-		c.diagnostics.add(code, c.handler.decl.Name, "%s: %s", at.path, problem)
-		return
+		return c.diagnostics.add(code, where, "%s: %s", at.path, text)
 	}
-	if key := (fieldProblem{at.field, problem}); c.reported[key] {
-		return
-	} else {
-		c.reported[key] = true
+	key := fieldProblem{at.field, text}
+	if c.reported[key] {
+		return nil
 	}
-	c.diagnostics.add(code, nameOf(at.field), "%s: %s", at.path, problem).
-		relate(c.handler.decl.Name, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
+	c.reported[key] = true
+	p := c.diagnostics.add(code, where, "%s: %s", at.path, text)
+	p.relate(c.handler.decl.Name, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
+	return p
 }
 
 // reportNoJSON reports a type that JSON has no value for.
@@ -157,21 +182,26 @@ func (c *payloadCheck) reportNoJSON(at place, what string) {
 
 // visit checks the type at a place.
 func (c *payloadCheck) visit(t types.Type, at place) {
+	t = types.Unalias(t)
 	if problem := ofTheRuntime(t); problem != "" {
 		c.report(codePayloadRuntimeType, at, problem)
 		return
 	}
+	if c.use == keeps && !c.decoding {
+		c.checkReadBack(t, at)
+	}
 	if c.speaksForItself(t, at) {
 		return
 	}
-	key := visited{t, at.addressable, at.field}
+	key := visited{t, at.addressable, at.direct, at.field}
 	if c.isOwnStruct(t) {
 		key.field = nil
 	}
-	if c.seen[key] {
+	if c.seen[key] || c.clean[visited{t, at.addressable, at.direct, nil}] {
 		return
 	}
 	c.seen[key] = true
+	c.trail = append(c.trail, key)
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
 		switch {
@@ -197,9 +227,28 @@ func (c *payloadCheck) visit(t types.Type, at place) {
 		if !c.isKey(u.Key()) {
 			c.report(codePayloadMapKey, at, "a key of a JSON object is text, and "+c.handler.text(u.Key())+" is none: use a string or an integer, or give the type the methods MarshalText and UnmarshalText")
 		}
+		if c.use == keeps && !c.decoding {
+			c.checkKeyReadBack(u.Key(), at)
+		}
 		c.visit(u.Elem(), at.element(c.decoding))
 	case *types.Struct:
 		c.visitStruct(t, u, at)
+	}
+}
+
+// visitField checks the type of a field of this package's source. Types of other
+// packages have no places of their own: to visit them anew for each field that
+// leads there would take long, and is only worth it if something is wrong.
+func (c *payloadCheck) visitField(t types.Type, at place) {
+	problems, start := c.problems, len(c.trail)
+	c.visit(t, at)
+	if c.problems > problems {
+		return
+	}
+	for _, v := range c.trail[start:] {
+		if v.field == at.field {
+			c.clean[visited{v.t, v.addressable, v.direct, nil}] = true
+		}
 	}
 }
 
@@ -217,7 +266,7 @@ func ofTheRuntime(t types.Type) string {
 
 func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, at place) {
 	switch {
-	case isError(t):
+	case method(t, false, "Error") != nil: // error, and what embeds it
 		c.report(codePayloadError, at, "an error turns into {} in JSON: use a string")
 	case c.decoding && !u.Empty():
 		c.report(codePayloadInterface, at, "JSON does not say which type to decode into the interface "+c.handler.text(t)+": use a struct, or json.RawMessage and decode it later")
@@ -227,8 +276,7 @@ func (c *payloadCheck) visitInterface(t types.Type, u *types.Interface, at place
 // visitStruct checks the fields of a struct as encoding/json sees them: with
 // the fields of embedded structs among them, and without those that clash.
 func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
-	all := &jsonFields{check: c, embedding: make(map[types.Type]bool)}
-	all.collect(u, nil)
+	all := fieldsOf(t, u, c.pkg.types)
 	if len(all.fields) == 0 && all.hidden && at.direct {
 		consequence, remedy := "its JSON is always {}", "use another type"
 		switch {
@@ -249,37 +297,29 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 		}
 		return inner
 	}
+	for _, f := range all.own {
+		c.checkTag(f, where(f))
+	}
 	for _, f := range all.tagged {
 		c.report(codePayloadUnexported, where(f), "encoding/json drops a field that is not exported, whatever its tag: begin its name with a capital, or remove the tag")
 	}
-	for _, f := range all.unsettable {
-		if c.decoding {
-			c.report(codePayloadEmbeddedPointer, where(f), "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
+	for _, f := range all.dropped {
+		c.checkDropped(f, where(f))
+	}
+	for _, f := range all.flattened {
+		c.checkFlattened(f, where(f))
+	}
+	for _, f := range all.repeated {
+		inner, s, _ := embeddedStruct(f.field)
+		if len(fieldsOf(inner, s, c.pkg.types).fields) > 0 {
+			c.report(codePayloadNames, where(f), "encoding/json drops the fields of this struct, for the one around it is embedded twice: give one of those a name with a json tag")
 		}
 	}
-	byName := make(map[string][]jsonField)
-	var order []string
-	for _, f := range all.fields {
-		if byName[f.name] == nil {
-			order = append(order, f.name)
-		}
-		byName[f.name] = append(byName[f.name], f)
-	}
-	for _, name := range order {
-		group := byName[name]
-		slices.SortStableFunc(group, func(a, b jsonField) int { return a.rank() - b.rank() })
-		winner := group[0]
-		var equal, beaten []jsonField
-		for _, f := range group[1:] {
-			if f.rank() == winner.rank() {
-				equal = append(equal, f)
-			} else if f.depth == winner.depth {
-				beaten = append(beaten, f)
-			}
-		}
-		if len(equal) > 0 {
+	for _, same := range all.byName() {
+		winner, name := same.winner, same.winner.name
+		if len(same.equal) > 0 {
 			var others []string
-			for _, f := range equal {
+			for _, f := range same.equal {
 				others = append(others, at.path+"."+f.path)
 			}
 			all := "both"
@@ -289,10 +329,56 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 			c.report(codePayloadNames, where(winner), "encoding/json drops this field and "+strings.Join(others, " and ")+", for "+all+" are called "+name+": give each a name of its own with a json tag")
 			continue
 		}
-		for _, f := range beaten {
-			c.report(codePayloadNames, where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" by its tag: give one of them another name with a json tag")
+		for _, f := range same.beaten {
+			switch {
+			case f.depth == winner.depth:
+				c.report(codePayloadNames, where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" by its tag: give one of them another name with a json tag")
+			case f.local == f.field && f.field.Name() != winner.field.Name():
+				// Of one name in Go as well, the one that is less deep is meant to
+				// hide the other. So is what hides a field of another package.
+				c.report(codePayloadNames, where(f), "encoding/json drops this field, for "+at.path+"."+winner.path+" is called "+name+" as well and is less deep: give one of them another name with a json tag")
+			}
 		}
-		c.visit(winner.field.Type(), where(winner))
+		if winner.unsettable != nil && c.decoding {
+			c.report(codePayloadEmbeddedPointer, where(*winner.unsettable), "encoding/json cannot decode into an embedded pointer to an unexported struct: embed the struct itself")
+		}
+		if winner.local == winner.field {
+			c.visitField(winner.field.Type(), where(winner))
+		} else {
+			c.visit(winner.field.Type(), where(winner))
+		}
+	}
+}
+
+// checkDropped reports an embedded field that encoding/json does not see, unless
+// it had no JSON anyway.
+func (c *payloadCheck) checkDropped(f jsonField, at place) {
+	if f.local != f.field {
+		return
+	}
+	t := f.field.Type()
+	if isError(t) {
+		c.report(codePayloadError, at, "encoding/json drops an embedded error: use a field of type string that has a name")
+		return
+	}
+	if p, ok := t.Underlying().(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	switch t.Underlying().(type) {
+	case *types.Interface, *types.Signature, *types.Chan:
+	default:
+		c.report(codePayloadUnexported, at, "encoding/json drops an embedded field whose type is not exported and no struct: give the field a name that begins with a capital, or leave it out with the tag json:\"-\"")
+	}
+}
+
+// checkFlattened reports an embedded struct with methods for its JSON that are
+// not promoted, because others are in their way.
+func (c *payloadCheck) checkFlattened(f jsonField, at place) {
+	for _, name := range c.methodNames() {
+		if index := method(f.field.Type(), true, name); len(index) == 1 {
+			c.report(codePayloadPromoted, at, "encoding/json does not call "+name+" of the embedded "+c.handler.text(f.field.Type())+", which is not the only one here: give the field a name with a json tag")
+			return
+		}
 	}
 }
 
@@ -306,135 +392,44 @@ func (c *payloadCheck) isOwnStruct(t types.Type) bool {
 	return ok
 }
 
-// jsonField is a field of a struct or of one that is embedded in it.
-type jsonField struct {
-	name    string // in JSON
-	tagged  bool
-	depth   int
-	path    string     // in Go, without the struct's own name
-	field   *types.Var // what is encoded
-	local   *types.Var // the innermost field of the path in this package's source, nil for none
-	pointer bool       // there is one on the path
-}
-
-// rank orders the fields of one name: the least deep wins, and among those one
-// with a tag.
-func (f jsonField) rank() int {
-	rank := 2 * f.depth
-	if !f.tagged {
-		rank++
-	}
-	return rank
-}
-
-// jsonFields are the fields of one struct.
-type jsonFields struct {
-	check     *payloadCheck
-	embedding map[types.Type]bool // on the way to the present struct
-
-	fields     []jsonField
-	unsettable []jsonField // embedded pointers to unexported structs
-	tagged     []jsonField // unexported and with a tag
-	hidden     bool        // there are unexported fields
-}
-
-// collect notes the fields of a struct. The outer field is the embedded one
-// through which the struct was reached, nil for none.
-func (all *jsonFields) collect(u *types.Struct, outer *jsonField) {
-	for i := range u.NumFields() {
-		v := u.Field(i)
-		tag, hasTag := reflect.StructTag(u.Tag(i)).Lookup("json")
-		name, _, _ := strings.Cut(tag, ",")
-		if tag == "-" {
-			continue
-		}
-		f := jsonField{name: name, tagged: name != "", path: v.Name(), field: v}
-		if v.Pkg() == all.check.pkg.types {
-			f.local = v
-		}
-		if outer != nil {
-			f.depth = outer.depth + 1
-			f.path = outer.path + "." + f.path
-			f.pointer = outer.pointer
-			if f.local == nil {
-				f.local = outer.local
-			}
-		}
-		if v.Embedded() && all.embed(f) {
-			continue
-		}
-		if !v.Exported() {
-			if v.Name() != "_" {
-				all.hidden = true
-				if hasTag && f.local == v {
-					all.tagged = append(all.tagged, f)
-				}
-			}
-			continue
-		}
-		if f.name == "" {
-			f.name = v.Name()
-		}
-		all.fields = append(all.fields, f)
-	}
-}
-
-// embed collects the fields of an embedded struct, unless the embedded field
-// counts as one itself.
-func (all *jsonFields) embed(f jsonField) bool {
-	inner := f.field.Type()
-	pointer, isPointer := inner.Underlying().(*types.Pointer)
-	if isPointer {
-		inner = pointer.Elem()
-	}
-	s, isStruct := inner.Underlying().(*types.Struct)
-	if !isStruct {
-		return false
-	}
-	if isPointer && !f.field.Exported() {
-		all.unsettable = append(all.unsettable, f)
-		if all.check.decoding {
-			return true
-		}
-	}
-	if f.tagged { // one that is not exported as well
-		all.fields = append(all.fields, f)
-		return true
-	}
-	f.pointer = f.pointer || isPointer
-	if !all.embedding[inner] {
-		all.embedding[inner] = true
-		all.collect(s, &f)
-		delete(all.embedding, inner)
-	}
-	return true
-}
-
 // isKey reports whether encoding/json takes a type for the key of a map.
 func (c *payloadCheck) isKey(t types.Type) bool {
 	if basic, ok := t.Underlying().(*types.Basic); ok && basic.Info()&(types.IsString|types.IsInteger) != 0 {
 		return true
 	}
-	if c.decoding {
-		return method(t, true, "UnmarshalText") != nil
+	if !c.decoding {
+		return method(t, false, "MarshalText") != nil
 	}
-	return method(t, false, "MarshalText") != nil
+	switch t.Underlying().(type) {
+	case *types.Pointer, *types.Interface:
+		return false // encoding/json looks for the method of a pointer to it
+	}
+	return method(t, true, "UnmarshalText") != nil
+}
+
+// methodNames are those of the methods that make or read JSON, the more
+// important one first.
+func (c *payloadCheck) methodNames() []string {
+	if c.decoding {
+		return []string{"UnmarshalJSON", "UnmarshalText"}
+	}
+	return []string{"MarshalJSON", "MarshalText"}
 }
 
 // speaksForItself reports whether a type has methods that make its JSON. Those
 // that are out of encoding/json's reach, or that make more than is theirs, are
 // reported.
 func (c *payloadCheck) speaksForItself(t types.Type, at place) bool {
-	names := []string{"MarshalJSON", "MarshalText"}
-	if c.decoding {
-		if types.IsInterface(t) {
-			return false
-		}
-		names = []string{"UnmarshalJSON", "UnmarshalText"}
+	names := c.methodNames()
+	if c.decoding && types.IsInterface(t) {
+		return false
+	}
+	for _, name := range names {
+		c.checkMethod(t, name)
 	}
 	for _, name := range names {
 		if index := method(t, at.addressable, name); index != nil {
-			c.visitPromoted(t, index, at)
+			c.visitPromoted(t, index, name, at)
 			return true
 		}
 	}
@@ -452,8 +447,9 @@ func (c *payloadCheck) speaksForItself(t types.Type, at place) bool {
 }
 
 // visitPromoted reports a struct that has the methods for its JSON from an
-// embedded field, if that loses other fields. The index is that of a method.
-func (c *payloadCheck) visitPromoted(t types.Type, index []int, at place) {
+// embedded field, if that loses other fields, or if the field is nil when the
+// method is called. The index is that of the method.
+func (c *payloadCheck) visitPromoted(t types.Type, index []int, name string, at place) {
 	if p, ok := t.Underlying().(*types.Pointer); ok {
 		t = p.Elem()
 	}
@@ -462,27 +458,124 @@ func (c *payloadCheck) visitPromoted(t types.Type, index []int, at place) {
 		return
 	}
 	embedded := u.Field(index[0])
-	all := &jsonFields{check: c, embedding: make(map[types.Type]bool)}
-	all.collect(u, nil)
-	for _, f := range all.fields {
-		if first, _, _ := strings.Cut(f.path, "."); first == embedded.Name() {
-			continue
+	if embedded.Pkg() == c.pkg.types {
+		at.field = embedded
+	}
+	at.path += "." + embedded.Name()
+	for _, f := range fieldsOf(t, u, c.pkg.types).fields {
+		if first, _, _ := strings.Cut(f.path, "."); first != embedded.Name() {
+			c.report(codePayloadPromoted, at, "the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
+			return
 		}
-		if embedded.Pkg() == c.pkg.types {
-			at.field = embedded
+	}
+	switch embedded.Type().Underlying().(type) {
+	case *types.Pointer, *types.Interface:
+		if c.decoding {
+			c.report(codePayloadEmbeddedPointer, at, "encoding/json calls "+name+" of the embedded "+c.handler.text(embedded.Type())+" while that is nil: give the field a name, not only a tag")
 		}
-		c.report(codePayloadPromoted, place{path: at.path + "." + embedded.Name(), field: at.field},
-			"the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
-		return
 	}
 }
 
-// method returns the index of a type's method, as of
-// [types.LookupFieldOrMethod], or nil.
+// method returns the index of a type's method that makes or reads JSON, or of
+// another that it is named after, as of [types.LookupFieldOrMethod]. It is nil
+// when there is none, or one of another signature.
 func method(t types.Type, addressable bool, name string) []int {
 	obj, index, _ := types.LookupFieldOrMethod(t, addressable, nil, name)
-	if _, ok := obj.(*types.Func); !ok {
+	fn, ok := obj.(*types.Func)
+	if !ok || !hasSignature(fn) {
 		return nil
 	}
 	return index
+}
+
+// signatures are those that the methods have to have.
+var signatures = func() map[string]*types.Signature {
+	text, failed := types.NewSlice(types.Universe.Lookup("byte").Type()), types.Universe.Lookup("error").Type()
+	signature := func(params *types.Tuple, results ...types.Type) *types.Signature {
+		var list []*types.Var
+		for _, t := range results {
+			list = append(list, types.NewParam(token.NoPos, nil, "", t))
+		}
+		return types.NewSignatureType(nil, nil, nil, params, types.NewTuple(list...), false)
+	}
+	marshal := signature(nil, text, failed)
+	unmarshal := signature(types.NewTuple(types.NewParam(token.NoPos, nil, "", text)), failed)
+	return map[string]*types.Signature{
+		"MarshalJSON": marshal, "UnmarshalJSON": unmarshal,
+		"MarshalText": marshal, "UnmarshalText": unmarshal,
+		"Error": signature(nil, types.Typ[types.String]),
+	}
+}()
+
+func hasSignature(fn *types.Func) bool {
+	return types.Identical(fn.Signature(), signatures[fn.Name()])
+}
+
+// checkMethod reports a method of this package that encoding/json does not call,
+// or that it calls in vain.
+func (c *payloadCheck) checkMethod(t types.Type, name string) {
+	obj, _, _ := types.LookupFieldOrMethod(t, true, nil, name)
+	fn, ok := obj.(*types.Func)
+	if !ok || fn.Pkg() != c.pkg.types {
+		return
+	}
+	recv := fn.Signature().Recv().Type()
+	if p, ok := types.Unalias(recv).(*types.Pointer); ok {
+		recv = p.Elem()
+	} else if s, ok := recv.Underlying().(*types.Struct); c.decoding && !types.IsInterface(recv) && !(ok && s.NumFields() == 0) && hasSignature(fn) {
+		c.reportMethod(fn, "%s of %s decodes into a copy, which is lost: give it a pointer as its receiver, *%[2]s", name, c.handler.text(recv))
+	}
+	if !hasSignature(fn) {
+		c.reportMethod(fn, "encoding/json does not call %s of %s, for it is no %s: change its signature, or its name", name, c.handler.text(recv), c.handler.text(signatures[name]))
+	}
+}
+
+func (c *payloadCheck) reportMethod(fn *types.Func, format string, args ...any) {
+	c.problems++
+	c.diagnostics.add(codePayloadMethod, nameOf(fn), format, args...).
+		relate(c.handler.decl.Name, "the %s %s %s", c.handler.kind, c.handler.title(), c.use)
+}
+
+// checkReadBack reports a type in the state of a session that makes JSON which
+// the same type does not read.
+func (c *payloadCheck) checkReadBack(t types.Type, at place) {
+	if p, ok := t.(*types.Pointer); ok {
+		t = types.Unalias(p.Elem())
+	}
+	if types.IsInterface(t) {
+		return
+	}
+	has := func(name string) bool { return method(t, true, name) != nil }
+	reads := has("UnmarshalJSON") || has("UnmarshalText")
+	switch writes := has("MarshalJSON") || has("MarshalText"); {
+	case writes && !reads:
+		basic, _ := t.Underlying().(*types.Basic)
+		if text := !has("MarshalJSON"); text && (basic == nil || basic.Info()&types.IsString == 0) {
+			c.report(codePayloadReadBack, at, "MarshalText of "+c.handler.text(t)+" saves a text that encoding/json cannot read back: give the type the method UnmarshalText")
+			return
+		}
+		// The method may well only add to what is read, so this is a warning.
+		name := "MarshalText"
+		if has("MarshalJSON") {
+			name = "MarshalJSON"
+		}
+		c.warn(codePayloadReadBack, at, "what "+name+" of "+c.handler.text(t)+" saves is read as if it had no such method: give the type the method Un"+strings.ToLower(name[:1])+name[1:])
+	case reads && !writes && !has("UnmarshalJSON"):
+		// One that only reads JSON tends to do so to accept more of it.
+		if basic, ok := t.Underlying().(*types.Basic); !ok || basic.Info()&types.IsString == 0 {
+			c.report(codePayloadReadBack, at, "UnmarshalText of "+c.handler.text(t)+" reads text, and what is saved is none: give the type the method MarshalText")
+		}
+	}
+}
+
+// checkKeyReadBack reports a type of keys that are saved in one way and read in
+// another. A string is saved as it is, whatever its methods.
+func (c *payloadCheck) checkKeyReadBack(t types.Type, at place) {
+	basic, ok := t.Underlying().(*types.Basic)
+	if !ok || basic.Info()&types.IsInteger == 0 {
+		return // others need both methods
+	}
+	if writes, reads := method(t, false, "MarshalText") != nil, method(t, true, "UnmarshalText") != nil; writes != reads {
+		c.report(codePayloadReadBack, at, "keys of type "+c.handler.text(t)+" are saved with a method and read without, or the reverse: give the type both MarshalText and UnmarshalText")
+	}
 }
