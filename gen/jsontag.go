@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -51,6 +52,16 @@ type tagCheck struct {
 
 func (t *tagCheck) report(code code, format string, args ...any) *problem {
 	return t.reportAt(t.where, code, t.at, fmt.Sprintf(format, args...))
+}
+
+// warn is report for options that do nothing. No value is lost, code that works
+// is full of them, and some are for others who read the tag.
+func (t *tagCheck) warn(code code, format string, args ...any) *problem {
+	p := t.report(code, format, args...)
+	if p != nil {
+		p.severity = Warning
+	}
+	return p
 }
 
 // fix offers to give the json of a tag another value. There is no problem when
@@ -128,7 +139,7 @@ func (t *tagCheck) checkName(name, options string, hasOptions bool) bool {
 	case !isJSONName(name):
 		t.report(codePayloadTag, "encoding/json does not take %q for a name and does without: use letters, digits, and punctuation other than quotes and backslashes", name)
 	case strings.TrimSpace(name) != name:
-		want := value(strings.TrimSpace(name))
+		want := value(cmp.Or(strings.TrimSpace(name), t.field.field.Name()))
 		t.fix(t.report(codePayloadTag, "the field is called %q in JSON, with the space: write json:%q", name, want), want)
 	case !hasOptions && isOmit(name) && !strings.EqualFold(name, t.field.field.Name()):
 		want := "," + name
@@ -165,7 +176,7 @@ func (t *tagCheck) checkOptions(name string, options []string) {
 		case flattened && (isPointer || option == "inline"):
 			// What the option asks for is done anyway.
 		case near == option && flattened:
-			p := t.report(codePayloadTagOption, "%s has no effect on an embedded struct, whose fields take its place: remove it, or give the field a name", option)
+			p := t.warn(codePayloadTagOption, "%s has no effect on an embedded struct, whose fields take its place: remove it, or give the field a name", option)
 			t.fix(p, with(i, ""))
 		case option == "string":
 			if problem := t.stringProblem(); problem != "" {
@@ -173,20 +184,13 @@ func (t *tagCheck) checkOptions(name string, options []string) {
 			}
 		case option == "omitempty" && !slices.Contains(options, "omitzero"):
 			if problem := t.omitEmptyProblem(); problem != "" {
-				// A warning, because nothing is lost, and code is full of it.
-				if p := t.report(codePayloadOmitEmpty, "%s", problem); p != nil {
-					p.severity = Warning
-					t.fix(p, with(i, "omitzero"))
-				}
+				t.fix(t.warn(codePayloadOmitEmpty, "%s", problem), with(i, "omitzero"))
 			}
 		case near == option:
 		case near != "":
 			t.fix(t.report(codePayloadTagOption, "encoding/json does not know the option %q: write %s", option, near), with(i, near))
 		default:
-			// A warning, because it may be for others who read the tag.
-			if p := t.report(codePayloadTagOption, "encoding/json does not know the option %q, only omitempty, omitzero and string: remove it", option); p != nil {
-				p.severity = Warning
-			}
+			t.warn(codePayloadTagOption, "encoding/json does not know the option %q, only omitempty, omitzero and string: remove it", option)
 		}
 	}
 }
