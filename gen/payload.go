@@ -450,28 +450,32 @@ func (c *payloadCheck) speaksForItself(t types.Type, at place) bool {
 // embedded field, if that loses other fields, or if the field is nil when the
 // method is called. The index is that of the method.
 func (c *payloadCheck) visitPromoted(t types.Type, index []int, name string, at place) {
-	if p, ok := t.Underlying().(*types.Pointer); ok {
-		t = p.Elem()
-	}
-	u, ok := t.Underlying().(*types.Struct)
-	if !ok || len(index) < 2 {
-		return
-	}
-	embedded := u.Field(index[0])
-	if embedded.Pkg() == c.pkg.types {
-		at.field = embedded
-	}
-	at.path += "." + embedded.Name()
-	for _, f := range fieldsOf(t, u, c.pkg.types).fields {
-		if first, _, _ := strings.Cut(f.path, "."); first != embedded.Name() {
-			c.report(codePayloadPromoted, at, "the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
-			return
+	for ; len(index) > 1; index = index[1:] {
+		if p, ok := t.Underlying().(*types.Pointer); ok {
+			t = p.Elem()
 		}
-	}
-	switch embedded.Type().Underlying().(type) {
-	case *types.Pointer, *types.Interface:
-		if c.decoding {
-			c.report(codePayloadEmbeddedPointer, at, "encoding/json calls "+name+" of the embedded "+c.handler.text(embedded.Type())+" while that is nil: give the field a name, not only a tag")
+		u, ok := t.Underlying().(*types.Struct)
+		if !ok {
+			return // an interface
+		}
+		embedded := u.Field(index[0])
+		if embedded.Pkg() == c.pkg.types {
+			at.field = embedded
+		}
+		at.path += "." + embedded.Name()
+		for _, f := range fieldsOf(t, u, c.pkg.types).fields {
+			if first, _, _ := strings.Cut(f.path, "."); first != embedded.Name() {
+				c.report(codePayloadPromoted, at, "the embedded "+c.handler.text(embedded.Type())+" makes the JSON of the whole struct, without "+f.path+": give the field a name, not only a tag")
+				return
+			}
+		}
+		t = embedded.Type()
+		switch t.Underlying().(type) {
+		case *types.Pointer, *types.Interface:
+			if c.decoding {
+				c.report(codePayloadEmbeddedPointer, at, "encoding/json calls "+name+" of the embedded "+c.handler.text(t)+" while that is nil: give the field a name, not only a tag")
+				return
+			}
 		}
 	}
 }
