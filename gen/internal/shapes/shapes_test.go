@@ -46,17 +46,25 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_alias"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_anonymous"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_any"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_embedded"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_embedded_pointer"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_enum"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_foreign"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_generic"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_imported"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_map"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_marshaler"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_pointer"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_raw"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_recursive"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_scalar"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_slice"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_struct"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_tags"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_textkey"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_textmarshaler"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_time"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_unexported_type"
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping"
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping_ctx"
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping_ctx_err"
@@ -623,6 +631,41 @@ var shapes = map[string]shape{
 	"payload_time": {payload_time.NewServer, []step{
 		answers(`"2024-02-29T23:30:00.5+02:00"`, `"2024-03-01T23:30:00.5+02:00"`),
 		fails(`17`, 400, `{"error":"Invalid payload","details":"Time.UnmarshalJSON: input is not a JSON string"}`),
+	}},
+	"payload_embedded": {payload_embedded.NewServer, []step{
+		answers(`{"id":1,"text":"Dear","from":{"name":"Ada"},"cents":40,"Lines":["a","b"]}`,
+			`{"id":2,"from":{"name":"Ada"},"cents":80,"Lines":["a","b"],"text":"Dear"}`),
+		fails(`{"from":"Ada"}`, 400, `{"error":"Invalid payload","details":"from: cannot use string as object"}`),
+	}},
+	"payload_embedded_pointer": {payload_embedded_pointer.NewServer, []step{
+		answers(`{"title":"Go"}`, `{"draft":{"title":"Go"}}`),
+		answers(`{"title":"Go","on":3}`, `{"published":{"title":"Go"}}`),
+	}},
+	"payload_recursive": {payload_recursive.NewServer, []step{
+		answers(`{"name":"oak","branches":[{"name":"1"},{"name":"2","branches":[{"name":"3"},{"name":"4"}]}],"grafted":{"s":{"name":"elm"}},"note":{"next":{"about":{"name":"ash"}}}}`,
+			`{"name":"oak","branches":[{"name":"2","branches":[{"name":"4"},{"name":"3"}]},{"name":"1"}],"grafted":{"s":{"name":"elm"}},"note":{"next":{"about":{"name":"ash"}}}}`),
+	}},
+	"payload_marshaler": {payload_marshaler.NewServer, []step{
+		answers(`{"from":[1,2],"by":[10,20],"named":{"a":[0,-20]}}`, `[[11,22],[10,0]]`),
+		fails(`{"from":{"x":1}}`, 400, `{"error":"Invalid payload","details":"from: cannot use object as array"}`),
+	}},
+	"payload_textmarshaler": {payload_textmarshaler.NewServer, []step{
+		answers(`[{"from":"::1","level":"INFO","bytes":2},{"from":"10.0.0.1","level":"WARN+1","bytes":18446744073709551616},{"from":"::1","level":"ERROR","bytes":3}]`,
+			`{"10.0.0.1":{"from":"10.0.0.1","level":"WARN+1","bytes":18446744073709551616},"::1":{"from":"::1","level":"ERROR","bytes":3}}`),
+		fails(`[{"from":"here"}]`, 400, `{"error":"Invalid payload","details":"ParseAddr(\"here\"): unable to parse IP"}`),
+	}},
+	"payload_tags": {payload_tags.NewServer, []step{
+		answers(`{}`, `{"Plain":"","named":"","the name":"","größe":"","$ref/@id":"","number":"0","others":""}`),
+		answers(`{"Plain":"a","named":"b","the name":"c","größe":"d","$ref/@id":"e","empty":["f"],"zero":"2024-05-01T00:00:00Z","both":{"g":1},"Option":true,"number":"2","pointer":"0.5","others":"h"}`,
+			`{"Plain":"a","named":"b","the name":"c","größe":"d","$ref/@id":"e","empty":["f"],"zero":"2024-05-01T00:00:00Z","both":{"g":1},"Option":true,"number":"2","pointer":"0.5","others":"h"}`),
+		fails(`{"number":2}`, 400, `{"error":"Invalid payload","details":"json: invalid use of ,string struct tag, trying to unmarshal unquoted value into int64"}`),
+	}},
+	"payload_foreign": {payload_foreign.NewServer, []step{
+		answers(`{"url":{"Path":"/a"},"header":{"X-Value":["v"]},"query":{"name":["n"]},"timeout":3000000000,"month":{"to":5}}`,
+			`[{"Name":"n","Value":"v","Quoted":false,"Path":"/a","Domain":"","Expires":"0001-01-01T00:00:00Z","RawExpires":"","MaxAge":3,"Secure":false,"HttpOnly":false,"SameSite":0,"Partitioned":false,"Raw":"May","Unparsed":null}]`),
+	}},
+	"payload_unexported_type": {payload_unexported_type.NewServer, []step{
+		streams(`{"prompt":"hi","options":{"upto":2}}`, `{"level":0,"text":"hi"}`, `{"level":1,"text":"hi"}`),
 	}},
 	"payload_textkey": {payload_textkey.NewServer, []step{
 		answers(`{"b3":"knight","a1":"rook"}`, `{"a8":"rook","b6":"knight"}`),
