@@ -107,7 +107,7 @@ func comparePayload(t *testing.T, name string, fields []outcome, reported []Diag
 			clash := slices.ContainsFunc(f.Names, func(name string) bool { return strings.Contains(message, "are called "+name+":") })
 			panics := strings.HasPrefix(f.Lost, "panic") && strings.Contains(message, "embedded pointer")
 			// A field is reported once, however many ways lead to it.
-			same := lastTwo(f.Path) == lastTwo(path)
+			same := strings.Contains("."+f.Path+".", "."+lastTwo(path)+".")
 			if within(f.Path, path) || within(path, f.Path) || same || mentions || promoted || clash || panics {
 				explained = true
 				if f.Lost != "" {
@@ -279,6 +279,13 @@ func (p *payloads) declare(name string, depth int) {
 		inner := p.oneOf("F", "f") + name
 		fmt.Fprintf(&p.text, "type %s struct {\n\t%s\n\t%s int\n}\n\n", inner, p.oneOf(embedded...), p.oneOf("A", "B", "G"))
 		fields = append(fields, inner)
+	}
+	if depth > 0 && p.IntN(6) == 0 { // one that is embedded twice
+		p.declare("S"+name, depth-1)
+		for _, outer := range []string{"P" + name, "Q" + name} {
+			fmt.Fprintf(&p.text, "type %s struct {\n\t%sS%s\n\t%s int\n}\n\n", outer, p.oneOf("", "*"), name, p.oneOf("A", "B", "G"))
+			fields = append(fields, p.oneOf("", "*")+outer)
+		}
 	}
 	if p.IntN(8) == 0 {
 		fields = append(fields, p.oneOf("time.Time", "*time.Time", "Both", "Level", "level", "Shape", "Embedded"))
