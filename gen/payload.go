@@ -288,7 +288,11 @@ func (c *payloadCheck) visitStruct(t types.Type, u *types.Struct, at place) {
 		if c.isOwnStruct(t) {
 			remedy = "begin the names of its fields with a capital"
 		}
-		c.report(codePayloadUnexported, at, "no field of "+c.handler.text(t)+" is exported, so that "+consequence+": "+remedy)
+		once := fieldProblem{at.field, string(codePayloadUnexported)} // in one direction or both
+		if c.problems++; !c.reported[once] {
+			c.reported[once] = at.field != nil
+			c.report(codePayloadUnexported, at, "no field of "+c.handler.text(t)+" is exported, so that "+consequence+": "+remedy)
+		}
 	}
 	where := func(f jsonField) place {
 		inner := place{at.path + "." + f.path, at.field, f.local == f.field, at.addressable || f.pointer}
