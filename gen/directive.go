@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -46,9 +47,21 @@ type directive struct {
 	file    *ast.File
 }
 
-// mention matches the text of a file that may have a directive, or something
+// mentions reports whether the text of a file may have a directive, or something
 // that was meant to be one.
-var mention = regexp.MustCompile(`(?i)agentcore\s*:`)
+func mentions(source []byte) bool {
+	const name = "agentcore"
+	for rest := bytes.ToLower(source); ; {
+		i := bytes.Index(rest, []byte(name))
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(name):]
+		if bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n\f"), []byte(":")) {
+			return true
+		}
+	}
+}
 
 // looseDirective matches what somebody who wrote a directive wrongly may have
 // written: spaces where none belong, capitals, a block comment, the marks of

@@ -46,7 +46,7 @@ func FuzzDirective(f *testing.F) {
 			}
 		}
 		diagnostics := &diagnostics{fset: fset}
-		found := scan(&loadedPackage{listedPackage: new(listedPackage), fset: fset, files: []*ast.File{file}}, diagnostics)
+		found := scan(&loadedPackage{fset: fset, files: []*ast.File{file}}, diagnostics)
 		if len(found)+len(diagnostics.all) < written {
 			t.Errorf("%d directives are written, %d are found and %d things are reported", written, len(found), len(diagnostics.all))
 		}
@@ -118,10 +118,9 @@ func testSource(t *testing.T, source string) {
 func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPackage {
 	const path = "example.com/agent"
 	pkg := &loadedPackage{
-		listedPackage: &listedPackage{path: path},
-		name:          files[0].Name.Name,
-		fset:          fset,
-		files:         files,
+		name:  files[0].Name.Name,
+		fset:  fset,
+		files: files,
 		info: &types.Info{
 			Defs:      make(map[*ast.Ident]types.Object),
 			Uses:      make(map[*ast.Ident]types.Object),
@@ -136,6 +135,7 @@ func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPac
 	}
 	pkg.types, _ = config.Check(path, fset, files, pkg.info)
 	pkg.graph.Types, pkg.graph.TypesInfo = pkg.types, pkg.info
+	pkg.sources = []*packages.Package{pkg.graph}
 	return pkg
 }
 

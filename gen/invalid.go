@@ -14,7 +14,7 @@ import (
 // invalid reports the type errors that keep the signature of a handler from
 // having types, if there are any.
 func (a *analyzer) invalid(h *handler) bool {
-	search := &invalidSearch{root: a.pkg.graph, seen: make(map[types.Type]bool)}
+	search := &invalidSearch{sources: a.pkg.sources, seen: make(map[types.Type]bool)}
 	signature := h.fn.Signature()
 	for _, tuple := range []*types.Tuple{signature.Params(), signature.Results()} {
 		for v := range tuple.Variables() {
@@ -137,9 +137,9 @@ func importErrors(pkg *packages.Package, name *types.PkgName) []types.Error {
 // invalidSearch looks for invalid types in what a signature reaches, and finds
 // where they are written.
 type invalidSearch struct {
-	root  *packages.Package
-	seen  map[types.Type]bool
-	found []written
+	sources []*packages.Package
+	seen    map[types.Type]bool
+	found   []written
 }
 
 // visit looks into a type that is written in the node.
@@ -172,16 +172,14 @@ func (s *invalidSearch) visit(t types.Type, in written) {
 // declaration returns where a type is declared, or where it is mentioned when
 // its package was not loaded from source: such a package has no errors.
 func (s *invalidSearch) declaration(obj *types.TypeName, mention written) written {
-	found := mention
-	packages.Visit([]*packages.Package{s.root}, func(pkg *packages.Package) bool {
-		if pkg.Types == obj.Pkg() && pkg.Types != nil {
+	for _, pkg := range s.sources {
+		if pkg.Types == obj.Pkg() {
 			if spec := declaration(pkg, obj.Pos()); spec != nil {
-				found = written{pkg, spec}
+				return written{pkg, spec}
 			}
 		}
-		return found == mention
-	}, nil)
-	return found
+	}
+	return mention
 }
 
 // declaration returns the specification that declares a name, at a package's top

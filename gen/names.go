@@ -2,7 +2,6 @@ package gen
 
 import (
 	"go/ast"
-	"go/build"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -80,7 +79,7 @@ func (p *planner) free(name string) bool {
 // reported: its name is part of the package's surface, and not ours to bend.
 func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *names {
 	p := &planner{taken: make(map[string]bool)}
-	existing := declarations(pkg, config.Tags)
+	existing := declarations(pkg, config)
 	for name := range existing {
 		p.taken[name] = true
 	}
@@ -221,7 +220,7 @@ type declared struct {
 // declarations returns what the package declares at its top level, in test
 // files and in files for other systems as well: an import of that name in the
 // output would not compile beside them.
-func declarations(pkg *loadedPackage, tags string) map[string]declared {
+func declarations(pkg *loadedPackage, config Config) map[string]declared {
 	found := make(map[string]declared)
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
@@ -235,8 +234,6 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 	for _, file := range pkg.files {
 		known[pkg.fset.PositionFor(file.Package, false).Filename] = true
 	}
-	matcher := build.Default
-	matcher.BuildTags = strings.Split(tags, ",")
 	for _, entry := range entries {
 		path := filepath.Join(pkg.dir, entry.Name())
 		if filepath.Ext(path) != ".go" || known[path] || path == pkg.output.path {
@@ -246,7 +243,7 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 		if file == nil || file.Name.Name != pkg.name {
 			continue
 		}
-		built, _ := matcher.MatchFile(pkg.dir, entry.Name()) // a test file, for it is not known
+		built := isBuilt(config, path) // a test file, for it is not known
 		add := func(name *ast.Ident) {
 			if _, ok := found[name.Name]; !ok {
 				found[name.Name] = declared{name, built}

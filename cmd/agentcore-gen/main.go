@@ -122,7 +122,7 @@ func printText(w io.Writer, result *gen.Result, check bool) {
 	for _, d := range result.Diagnostics {
 		fmt.Fprintln(w, d)
 	}
-	if len(result.Diagnostics) == 0 && len(result.Files) == 0 {
+	if !result.Failed() && len(result.Files) == 0 {
 		fmt.Fprintln(w, "agentcore-gen: no file that is built here has an //agentcore: directive: there is nothing to generate")
 	}
 	for _, f := range result.Files {
