@@ -182,46 +182,52 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 		s.misplaced(group, comment, spelled)
 		return d, false
 	}
-	order, problem, surplus := arguments(d.kind, args)
-	if problem == "" {
+	order, wrong := arguments(d.kind, args)
+	if wrong == nil {
 		d.order = order
 		return d, true
 	}
-	p := s.add(codeDirectiveArguments, comment, "%s %s", spelled, problem)
-	if surplus != "" {
-		right := strings.TrimSpace(spelled + " " + strings.TrimSpace(strings.Replace(args, surplus, "", 1)))
-		p.fix(comment, right, "Delete "+surplus)
+	p := s.add(codeDirectiveArguments, comment, "%s %s", spelled, wrong.problem)
+	if wrong.fix != "" {
+		right := strings.TrimSpace(strings.Replace(args, wrong.part, wrong.with, 1))
+		p.fix(comment, strings.TrimSpace(spelled+" "+right), wrong.fix)
 	}
 	return d, false
 }
 
-// arguments reads what follows a kind, or says what is wrong with it, and which
-// part of it is to be deleted, if that is the remedy.
-func arguments(k kind, args string) (order int, problem, surplus string) {
-	deleted := func(problem, surplus string) (int, string, string) {
-		return 0, fmt.Sprintf("%s: delete %q", problem, surplus), surplus
+// wrongArguments says what is wrong with the arguments of a directive, and what
+// to put in the place of a part of them.
+type wrongArguments struct{ problem, part, with, fix string }
+
+// arguments reads what follows a kind.
+func arguments(k kind, args string) (order int, wrong *wrongArguments) {
+	surplus := func(problem, part string) (int, *wrongArguments) {
+		return 0, &wrongArguments{fmt.Sprintf("%s: delete %q", problem, part), part, "", "Delete " + part}
 	}
 	if comment := strings.Index(args, "//"); comment >= 0 {
-		return deleted("has its line to itself", args[comment:])
+		return surplus("has its line to itself", args[comment:])
 	}
 	if args != "" && k != middleware {
-		return deleted("takes no arguments", args)
+		return surplus("takes no arguments", args)
 	}
+	const name = "order"
 	for i, arg := range strings.Fields(args) {
 		key, value, _ := strings.Cut(arg, "=")
-		if key != "order" {
-			return deleted("takes no argument but order=N", arg)
-		}
-		if i > 0 {
-			return deleted("takes one order", arg)
-		}
 		n, err := strconv.Atoi(value)
-		if err != nil {
-			return 0, fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg), ""
+		switch {
+		case key != name && err == nil && distance(strings.ToLower(key), name) <= 2:
+			right := name + "=" + value
+			return 0, &wrongArguments{fmt.Sprintf("takes no argument but order=N: did you mean %s?", right), arg, right, "Write " + right}
+		case key != name:
+			return surplus("takes no argument but order=N", arg)
+		case i > 0:
+			return surplus("takes one order", arg)
+		case err != nil:
+			return 0, &wrongArguments{problem: fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg)}
 		}
 		order = n
 	}
-	return order, "", ""
+	return order, nil
 }
 
 // function returns the function whose doc comment the group is, or nil.

@@ -31,6 +31,9 @@ import (
 // OutputName is the name of the generated file in an agent's package.
 const OutputName = "agentcore_gen.go"
 
+// DefaultServer is the name of the generated constructor.
+const DefaultServer = "NewServer"
+
 // A Config says what to generate from. The zero value is the package in the
 // current directory.
 type Config struct {
@@ -40,7 +43,8 @@ type Config struct {
 	Patterns []string
 	// Tags are build tags, separated by commas.
 	Tags string
-	// Server is the name of the generated constructor. The default is NewServer.
+	// Server is the name of the generated constructor. The default is
+	// DefaultServer.
 	Server string
 }
 
@@ -106,7 +110,7 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		config.Patterns = []string{"."}
 	}
 	if config.Server == "" {
-		config.Server = "NewServer"
+		config.Server = DefaultServer
 	}
 	if err := config.check(); err != nil {
 		return nil, err

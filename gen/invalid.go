@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,10 +45,10 @@ func (a *analyzer) needs(h *handler, errs []types.Error) {
 	var problem *problem
 	for _, err := range errs {
 		if continued(err) {
-			problem.relate(at(err.Pos), "%s", strings.TrimSpace(err.Msg))
+			problem.relate(at(err.Pos), "%s", strings.TrimSpace(short(err.Msg)))
 			continue
 		}
-		first, _, _ := strings.Cut(err.Msg, "\n")
+		first, _, _ := strings.Cut(short(err.Msg), "\n")
 		remedy := ": correct it"
 		if strings.Contains(first, ": go get ") {
 			remedy = ""
@@ -56,6 +57,12 @@ func (a *analyzer) needs(h *handler, errs []types.Error) {
 		problem.relate(h.decl.Name, "it is needed by the %s %s", h.kind, h.title())
 	}
 }
+
+// short leaves only names of packages where the type checker writes paths: it
+// does when it has come across two of one name, related or not.
+func short(message string) string { return quotedPath.ReplaceAllString(message, "$1.") }
+
+var quotedPath = regexp.MustCompile(`"(?:[^"]*/)?([^"/]+)"\.`)
 
 // continued reports whether an error goes on from the one before it.
 func continued(err types.Error) bool { return strings.HasPrefix(err.Msg, "\t") }

@@ -105,7 +105,7 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 			if name == n.server {
 				diagnostics.add(codeNameTaken, h.decl.Name, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
 			}
-		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
+		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil && !pkg.isGenerated(obj) {
 			var place analysis.Range = h.decl.Name
 			if obj.Pkg() == pkg.types {
 				place = nameOf(obj)
@@ -224,7 +224,9 @@ func declarations(pkg *loadedPackage, config Config) map[string]declared {
 	found := make(map[string]declared)
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
-		found[name] = declared{nameOf(scope.Lookup(name)), true}
+		if obj := scope.Lookup(name); !pkg.isGenerated(obj) {
+			found[name] = declared{nameOf(obj), true}
+		}
 	}
 	entries, err := os.ReadDir(pkg.dir)
 	if err != nil {

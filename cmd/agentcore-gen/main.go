@@ -51,6 +51,12 @@ import (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // types are kept to the end, and there is little else
+	}
+	if args := os.Args[1:]; isVet(args) {
+		os.Exit(vet(args, os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
