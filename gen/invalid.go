@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -50,7 +51,7 @@ func (a *analyzer) needs(h *handler, errs []types.Error) {
 		}
 		first, _, _ := strings.Cut(short(err.Msg), "\n")
 		remedy := ": correct it"
-		if strings.Contains(first, ": go get ") {
+		if strings.Contains(first, ": go ") {
 			remedy = ""
 		}
 		problem = a.add(codeInvalidType, at(err.Pos), "%s%s, then generate again", strings.TrimSuffix(first, ":"), remedy)
@@ -130,16 +131,29 @@ func importErrors(pkg *packages.Package, name *types.PkgName) []types.Error {
 			}
 			failed := errorsInside(pkg, spec)
 			for i := range failed {
-				failed[i].Msg = "could not import " + path
-				if imported := pkg.Imports[path]; imported != nil && len(imported.Errors) > 0 {
-					failed[i].Msg = strings.Replace(imported.Errors[0].Msg, "; to add it:\n\tgo get ", ": go get ", 1)
-				}
+				failed[i].Msg = importError(pkg, path)
 			}
 			return failed
 		}
 	}
 	return nil
 }
+
+func importError(pkg *packages.Package, path string) string {
+	imported := pkg.Imports[path]
+	switch {
+	case path == "C":
+		return "C could not be imported, which takes a C compiler, C code that compiles, and imported packages that do"
+	case imported == nil || len(imported.Errors) == 0:
+		return "could not import " + path
+	case pkg.Module != nil && strings.HasPrefix(path, pkg.Module.Path+"/") && strings.HasPrefix(imported.Errors[0].Msg, "no required module"):
+		return fmt.Sprintf("neither this module nor one that it requires has package %s", path)
+	}
+	return goRemedy.ReplaceAllString(strings.Replace(imported.Errors[0].Msg, "import lookup disabled by -mod=vendor", "go mod vendor", 1), ": ")
+}
+
+// goRemedy comes before a command that is the go command's remedy.
+var goRemedy = regexp.MustCompile(`; to \w+(?: it)?:\n\t`)
 
 // invalidSearch looks for invalid types in what a signature reaches, and finds
 // where they are written.

@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +22,6 @@ import (
 // said what is built of it.
 type directory struct {
 	path      string
-	named     bool     // by a pattern, and not only matched by one
 	mentioned []string // files, tests included, whose text mentions a directive
 	output    output
 	// misleading: the go command must not see the output, for its package
@@ -37,19 +37,26 @@ type directory struct {
 // to it.
 func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*directory, error) {
 	l := &lister{config: config, seen: make(map[string]bool)}
-	var others []string
+	var everything, others []string
 	for _, pattern := range config.Patterns {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if found, err := l.local(pattern); err != nil {
+		if slices.Contains([]string{"...", "all", "cmd", "std", "tool", "work"}, pattern) {
+			everything = append(everything, pattern)
+		} else if found, err := l.local(pattern); err != nil {
 			return nil, err
 		} else if !found {
 			others = append(others, pattern)
 		}
 	}
 	if len(others) > 0 {
-		if err := l.ask(ctx, others, diagnostics); err != nil {
+		if err := l.ask(ctx, others, false, diagnostics); err != nil {
+			return nil, err
+		}
+	}
+	if len(everything) > 0 {
+		if err := l.ask(ctx, everything, true, diagnostics); err != nil {
 			return nil, err
 		}
 	}
@@ -69,35 +76,37 @@ func (l *lister) local(pattern string) (found bool, err error) {
 		return false, nil
 	}
 	root, below := strings.CutSuffix(filepath.ToSlash(pattern), "/...")
-	if strings.Contains(root, "...") || strings.Contains(root, "@") {
+	if root == "" || strings.Contains(root, "...") || strings.Contains(root, "@") {
 		return false, nil
 	}
-	root, err = filepath.Abs(filepath.Join(l.config.Dir, root))
-	if filepath.IsAbs(pattern) {
-		root = filepath.Clean(strings.TrimSuffix(pattern, "/..."))
+	if !filepath.IsAbs(pattern) {
+		root = filepath.Join(l.config.Dir, root)
 	}
-	if err != nil {
+	if root, err = filepath.Abs(filepath.FromSlash(root)); err != nil {
 		return false, err
 	}
 	if !below {
-		return l.inspect(root, true)
+		return l.inspect(root)
 	}
 	if ignores(root) {
 		return false, nil
 	}
 	any := false
 	err = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		path = filepath.Clean(path)
+		if err != nil && path != root {
+			return nil // it has gone, or is nobody's to read: there is no agent in it
+		}
 		if err != nil || !entry.IsDir() {
 			return err
 		}
-		path = filepath.Clean(path)
 		if path != root {
 			name := entry.Name()
 			if name[0] == '.' || name[0] == '_' || name == "testdata" || name == "vendor" || isFile(filepath.Join(path, "go.mod")) {
 				return fs.SkipDir
 			}
 		}
-		found, err := l.inspect(path, false)
+		found, err := l.inspect(path)
 		any = any || found
 		return err
 	})
@@ -128,27 +137,26 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// ask lets the go command resolve patterns.
-func (l *lister) ask(ctx context.Context, patterns []string, diagnostics *diagnostics) error {
-	packs, err := packages.Load(&packages.Config{
-		Mode:       packages.NeedName | packages.NeedFiles | packages.NeedModule,
-		Context:    ctx,
-		Dir:        l.config.Dir,
-		BuildFlags: buildFlags(l.config),
-	}, patterns...)
+// ask lets the go command resolve patterns. Those that stand for everything, such
+// as all, match packages of other modules that nobody thinks of.
+func (l *lister) ask(ctx context.Context, patterns []string, everything bool, diagnostics *diagnostics) error {
+	packs, err := query(ctx, l.config, patterns)
 	if err != nil {
-		return goCommandError(err)
+		return err
 	}
 	if len(packs) == 0 {
 		return fmt.Errorf("no package matches %s", strings.Join(patterns, " "))
 	}
 	for _, pkg := range packs {
-		if pkg.Dir == "" || len(pkg.GoFiles) == 0 {
-			reportErrors(pkg, diagnostics)
+		if everything && (pkg.Module == nil || !pkg.Module.Main) {
+			continue
+		}
+		if pkg.Dir == "" || len(pkg.GoFiles) == 0 && len(pkg.IgnoredFiles) == 0 {
+			reportErrors(l.config, pkg, diagnostics)
 			continue
 		}
 		before := len(l.found)
-		if _, err := l.inspect(pkg.Dir, false); err != nil {
+		if _, err := l.inspect(pkg.Dir); err != nil {
 			return err
 		}
 		if len(l.found) > before && foreign(pkg, diagnostics) {
@@ -158,12 +166,47 @@ func (l *lister) ask(ctx context.Context, patterns []string, diagnostics *diagno
 	return nil
 }
 
+// query asks the go command what packages there are.
+func query(ctx context.Context, config Config, patterns []string) ([]*packages.Package, error) {
+	packs, err := packages.Load(&packages.Config{
+		Mode:       packages.NeedName | packages.NeedFiles | packages.NeedModule,
+		Context:    ctx,
+		Dir:        config.Dir,
+		BuildFlags: buildFlags(config),
+	}, patterns...)
+	if err != nil {
+		return nil, goCommandError(err)
+	}
+	return packs, nil
+}
+
 // reportErrors reports what the go command says of a package that it cannot
 // make out.
-func reportErrors(pkg *packages.Package, diagnostics *diagnostics) {
+func reportErrors(config Config, pkg *packages.Package, diagnostics *diagnostics) {
 	for _, err := range pkg.Errors {
-		diagnostics.add(codeGoList, nil, "%s: %s", pkg.PkgPath, strings.TrimSpace(err.Msg))
+		message := pkg.PkgPath + ": " + strings.TrimSpace(err.Msg)
+		for _, r := range remedies {
+			if strings.Contains(message, r.says) {
+				message += ": " + r.remedy
+				break
+			}
+		}
+		if info, err := os.Stat(filepath.Join(config.Dir, pkg.PkgPath)); err == nil && info.IsDir() && !build.IsLocalImport(pkg.PkgPath) && !filepath.IsAbs(pkg.PkgPath) {
+			message, _, _ = strings.Cut(message, "; to add it:")
+			message += ": for the directory, write ./" + pkg.PkgPath
+		}
+		diagnostics.add(codeGoList, nil, "%s", message)
 	}
+}
+
+// remedies are for what the go command says without saying what to do.
+var remedies = []struct{ says, remedy string }{
+	{"cannot import absolute path", "agentcore-gen needs modules, so unset GO111MODULE"},
+	{"does not contain modules listed in go.work", "name the directory of one, as in ./agent/..., or write work for all of them"},
+	{"does not contain main module", "run agentcore-gen in a module, or make one with go mod init"},
+	{"does not contain package", "run agentcore-gen in the module that the directory belongs to"},
+	{"outside main module", "run agentcore-gen in the module that the directory belongs to"},
+	{".: no Go files in", "name the directory of an agent, or write ./... for all below this one"},
 }
 
 // foreign reports a package that belongs to a module which is not ours to write
@@ -178,12 +221,12 @@ func foreign(pkg *packages.Package, diagnostics *diagnostics) bool {
 
 // inspect reads the files of a directory as text, and notes it if there is
 // anything to do. It reports whether there are Go files.
-func (l *lister) inspect(path string, named bool) (found bool, err error) {
+func (l *lister) inspect(path string) (found bool, err error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return false, nil // the go command says it better
 	}
-	dir := &directory{path: path, named: named}
+	dir := &directory{path: path}
 	if dir.output, err = readOutput(path); err != nil {
 		return false, err
 	}
@@ -203,7 +246,7 @@ func (l *lister) inspect(path string, named bool) (found bool, err error) {
 		}
 		source, err := os.ReadFile(file)
 		if err != nil {
-			return false, err
+			continue // the go command says it, if it matters
 		}
 		if mentions(source) {
 			dir.mentioned = append(dir.mentioned, file)
@@ -228,8 +271,21 @@ func packageClause(source []byte) string {
 	return file.Name.Name
 }
 
+// refusal returns why the go command does not load packages. When it needs
+// export data as well, package packages takes all failures for those of a
+// build, and does not tell.
+func refusal(ctx context.Context, config Config, patterns []string) error {
+	if _, err := query(ctx, config, patterns); err != nil {
+		return err
+	}
+	return errors.New("the go command loads no package, and does not say why: go build does")
+}
+
 // goCommandError leaves what the go command says of a failure.
 func goCommandError(err error) error {
+	if _, missing := exec.LookPath("go"); missing != nil {
+		return fmt.Errorf("%w: install Go, or add the directory of its go command to PATH", missing)
+	}
 	if _, says, ok := strings.Cut(err.Error(), "stderr: "); ok {
 		return errors.New(strings.TrimSpace(says))
 	}

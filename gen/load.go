@@ -77,6 +77,9 @@ func load(ctx context.Context, config Config, dirs []*directory, diagnostics *di
 	if err != nil {
 		return nil, goCommandError(err)
 	}
+	if len(packs) == 0 {
+		return nil, refusal(ctx, config, patterns)
+	}
 	var withSyntax []*packages.Package
 	packages.Visit(packs, nil, func(pkg *packages.Package) {
 		if len(pkg.Syntax) > 0 {
@@ -118,8 +121,8 @@ func directoryOf(pkg *packages.Package, dirs []*directory) *directory {
 // newPackage makes a package of what was loaded. It returns nil for one that
 // cannot go on to the next step.
 func newPackage(config Config, dir *directory, pkg *packages.Package, sources *sources, diagnostics *diagnostics) (*loadedPackage, error) {
-	if dir == nil || len(pkg.GoFiles) == 0 && (dir.named || len(pkg.IgnoredFiles) == 0) {
-		reportErrors(pkg, diagnostics)
+	if dir == nil || len(pkg.GoFiles) == 0 && len(pkg.IgnoredFiles) == 0 {
+		reportErrors(config, pkg, diagnostics)
 		return nil, nil
 	}
 	if foreign(pkg, diagnostics) {
@@ -143,6 +146,10 @@ func newPackage(config Config, dir *directory, pkg *packages.Package, sources *s
 		}
 		p.unsettled = p.unsettled || !strings.HasSuffix(path, "_test.go")
 		if file, _ := parser.ParseFile(p.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution); file != nil {
+			if comment, err := badConstraint(file); err != nil {
+				diagnostics.add(codeSyntax, comment, "%v in the build constraint: correct it, then generate again", err)
+				return nil, nil
+			}
 			p.unbuilt = append(p.unbuilt, file)
 		}
 	}
@@ -194,7 +201,7 @@ type sources struct {
 }
 
 func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.File, error) {
-	if filepath.Base(path) == OutputName && isOurs(source) {
+	if filepath.Base(path) == OutputName && (isOurs(source) || isConflict(source)) {
 		return parser.ParseFile(fset, path, source, parser.PackageClauseOnly)
 	}
 	file, err := parser.ParseFile(fset, path, source, parser.ParseComments|parser.SkipObjectResolution)

@@ -44,6 +44,7 @@ func TestStories(t *testing.T) {
 			return testmodule.Write(env.WorkDir, "example.com/agent")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"alone":     alone,
 			"backdate":  backdate,
 			"bom":       bom,
 			"crlf":      crlf,
