@@ -44,7 +44,7 @@ func generate(ctx context.Context, config gen.Config, check, fix bool) (outcome,
 		err = out.generate(ctx, config)
 	}
 	out.shorten()
-	if err == nil && !check && !out.Failed() {
+	if err == nil && !check {
 		err = gen.Write(out.Files)
 	}
 	return out, err

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"go/token"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agentcore-go/agentcore/gen"
 )
 
 func TestExcerpt(t *testing.T) {
@@ -54,6 +59,41 @@ func TestExcerpt(t *testing.T) {
 			t.Errorf("%q, %q", source, marks)
 		}
 	})
+}
+
+// TestSpan prints what is about more than one line, or ends nowhere.
+func TestSpan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.go")
+	if err := os.WriteFile(path, []byte("one two\r\nthree four\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := token.Position{Filename: path, Line: 1, Column: 5}
+	tests := map[string]struct {
+		start, end token.Position
+		want       string
+	}{
+		"to the next line":    {start, token.Position{Filename: path, Line: 2, Column: 6}, "error: m\none two\n    ^~~\n"},
+		"to another file":     {start, token.Position{Filename: "b.go", Line: 1, Column: 6}, "error: m\none two\n    ^~~\n"},
+		"to nowhere":          {start, start, "error: m\none two\n    ^\n"},
+		"to the end":          {start, token.Position{Filename: path, Line: 1, Column: 8}, "error: m\none two\n    ^~~\n"},
+		"from the end":        {token.Position{Filename: path, Line: 1, Column: 8}, token.Position{}, "error: m\none two\n       ^\n"},
+		"from behind the end": {token.Position{Filename: path, Line: 1, Column: 9}, token.Position{}, "error: m\n"},
+		"from no line":        {token.Position{Filename: path, Line: 3, Column: 1}, token.Position{}, "error: m\n"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			d := gen.Diagnostic{Pos: test.start, End: test.end, Message: "m"}
+			(&printer{w: &b, terminal: true, columns: 80}).diagnostic(d)
+			if want := test.start.String() + ": " + test.want; b.String() != want {
+				t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+			}
+		})
+	}
+	elsewhere := diagnosticOf(gen.Diagnostic{Pos: start, End: token.Position{Filename: "b.go", Line: 9, Column: 9}})
+	if elsewhere.EndLine != 1 || elsewhere.EndColumn != 5 {
+		t.Errorf("the report has an end in another file: %+v", elsewhere)
+	}
 }
 
 // FuzzExcerpt looks for lines that go beyond the screen, or have no caret.
