@@ -19,8 +19,8 @@ import (
 func emit(agent *agent, names *names) ([]byte, error) {
 	e := &emitter{agent: agent, names: names, file: jen.NewFilePathName(agent.pkg.Path(), agent.name)}
 	for _, i := range names.imports {
-		if i.alias == i.name {
-			e.file.ImportName(i.path, i.name)
+		if i.alias == assumedName(i.path) {
+			e.file.ImportName(i.path, i.alias)
 		} else {
 			e.file.ImportAlias(i.path, i.alias)
 		}
@@ -40,7 +40,20 @@ func emit(agent *agent, names *names) ([]byte, error) {
 	if agent.constraint != "" {
 		top += "//go:build " + agent.constraint + "\n\n"
 	}
-	return format.Source(append([]byte(top), groupImports(body.Bytes())...))
+	return settle(append([]byte(top), groupImports(body.Bytes())...))
+}
+
+// settle formats a file until formatting it again would change nothing. That of
+// comments takes several turns, for a list may swallow what was moved below it.
+func settle(source []byte) ([]byte, error) {
+	for range 10 { // nobody promises that it comes to an end
+		formatted, err := format.Source(source)
+		if err != nil || bytes.Equal(formatted, source) {
+			return formatted, err
+		}
+		source = formatted
+	}
+	return source, nil
 }
 
 // importBlock matches what stands directly below the package clause, and so
@@ -106,14 +119,16 @@ func (e *emitter) nilError() *jen.Statement {
 }
 
 // lines emits text as line comments. A block comment would end at the first
-// */ in somebody's words.
+// */ in somebody's words. A line that would say something to the tools of Go, or
+// look as if it should, gets its slashes twice: formatting makes a constraint of
+// the file of // +build.
 func (e *emitter) lines(text string) {
 	for line := range strings.Lines(text) {
-		comment := strings.TrimRight("// "+strings.TrimRight(line, "\r\n"), " ")
-		if constraint.IsPlusBuild(comment) {
-			continue // formatting would make a constraint of the file of it
+		line = strings.TrimRight(line, "\r\n")
+		if words := strings.TrimSpace(line); strings.HasPrefix(words, "go:") || constraint.IsPlusBuild("//"+words) {
+			line = strings.Replace(line, words, "//"+words, 1)
 		}
-		e.file.Comment(comment)
+		e.file.Comment(strings.TrimRight("// "+line, " "))
 	}
 }
 

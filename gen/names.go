@@ -9,6 +9,7 @@ import (
 	"go/types"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -273,10 +274,7 @@ func sourceNames(pkg *loadedPackage) map[string][]string {
 // parentElement returns the element of an import path before the one that most
 // likely names the package, as letters and digits, or std where there is none.
 func parentElement(path string) string {
-	elements := strings.Split(path, "/")
-	if last := len(elements) - 1; last > 0 && majorVersion.MatchString(elements[last]) {
-		elements = elements[:last]
-	}
+	elements := strings.Split(majorVersion.ReplaceAllString(path, ""), "/")
 	if len(elements) < 2 {
 		return "std"
 	}
@@ -289,8 +287,15 @@ func parentElement(path string) string {
 	return strings.TrimLeftFunc(letters, unicode.IsDigit) // a name cannot begin with one
 }
 
-// majorVersion matches the last element of the path of a module like x/model/v2.
-var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
+// assumedName returns the package name that a reader expects behind a path. An
+// import of another name shows it.
+func assumedName(importPath string) string {
+	return path.Base(majorVersion.ReplaceAllString(importPath, ""))
+}
+
+// majorVersion matches what follows the name in a path like x/model/v2, or like
+// gopkg.in/model.v3.
+var majorVersion = regexp.MustCompile(`[/.]v[0-9]+$`)
 
 // declared is where a name is declared.
 type declared struct {
