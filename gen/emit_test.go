@@ -68,3 +68,14 @@ func TestUnplannedPackage(t *testing.T) {
 	e := &emitter{agent: &agent{pkg: types.NewPackage("example.com/agent", "agent")}, names: new(names)}
 	e.qual("context", "Context")
 }
+
+// Formatting this once or twice leaves something to format.
+func TestSettle(t *testing.T) {
+	got, err := settle([]byte("package p\n\n//  1. c\n// {\n// \tcode\n// \t- t\nfunc F() {}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := format.Source(got); err != nil || string(again) != string(got) {
+		t.Errorf("%v\nformatted again, it is\n%s\ninstead of\n%s", err, again, got)
+	}
+}

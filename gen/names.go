@@ -188,10 +188,10 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 // All packages that the files import get one, needed or not, so that no alias
 // depends on which handlers there are. It is the name that the files use,
 // unless they do not agree what that name stands for, or it is taken: then the
-// order of import paths decides. Packages that no file has a name for come
-// last. So an alias changes only when another file begins to use the name for
-// another package, or when handlers need another package of that name which no
-// file names.
+// order of import paths decides. Packages that no file has a name for come after
+// them, and those that no file imports come last. So an alias changes only with
+// what the files call a package of that name, or, where no file imports any of
+// them, with which packages of one name are needed.
 func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
 	p := &planner{taken: maps.Clone(outer.taken)} // aliases that are not needed do not count for others
 	list := []imported{
@@ -233,17 +233,31 @@ func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
 		}
 	}
 	own := sourceNames(pkg)
-	slices.SortFunc(list[fixed:], func(a, b imported) int {
-		unnamed := func(i imported) int { return min(len(own[i.path]), 1) }
-		return cmp.Or(cmp.Compare(unnamed(b), unnamed(a)), cmp.Compare(a.path, b.path))
-	})
-	for i := range list {
-		path, name := list[i].path, list[i].name
-		candidates := append(own[path], name)
-		if i < fixed {
-			candidates = append([]string{name}, own[path]...)
+	rank := func(i imported) int {
+		switch {
+		case len(own[i.path]) > 0:
+			return 0
+		case slices.ContainsFunc(pkg.types.Imports(), func(other *types.Package) bool { return other.Path() == i.path }):
+			return 1
 		}
-		list[i].alias = p.pick(append(candidates, parentElement(path)+name)...)
+		return 2
+	}
+	slices.SortFunc(list[fixed:], func(a, b imported) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.path, b.path))
+	})
+	for i := range list { // before any makes do with a name that another file uses
+		candidates := own[list[i].path]
+		if i < fixed {
+			candidates = append([]string{list[i].name}, candidates...)
+		}
+		if j := slices.IndexFunc(candidates, p.take); j >= 0 {
+			list[i].alias = candidates[j]
+		}
+	}
+	for i := range list {
+		if name := list[i].name; list[i].alias == "" {
+			list[i].alias = p.pick(name, parentElement(list[i].path)+name)
+		}
 	}
 	list = slices.DeleteFunc(list, func(i imported) bool { return !needed[i.path] })
 	for _, i := range list {
