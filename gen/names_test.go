@@ -109,3 +109,11 @@ func TestStableAliases(t *testing.T) {
 		}
 	}
 }
+
+func TestPredeclaredIsNotFree(t *testing.T) {
+	for _, name := range append(types.Universe.Names(), "_", "init", "func", "err") {
+		if new(planner).free(name) {
+			t.Errorf("%s is free", name)
+		}
+	}
+}
