@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -61,19 +60,32 @@ func FuzzDirective(f *testing.F) {
 // FuzzSource generates from any source. If it type-checks, it does with the
 // output beside it as well.
 func FuzzSource(f *testing.F) {
-	corpus, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
+	archives, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range corpus {
+	for _, path := range archives {
 		archive, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, file := range archive.Files {
-			if strings.HasSuffix(file.Name, ".go") && bytes.Contains(file.Data, []byte("//agentcore:")) {
+			if strings.HasSuffix(file.Name, ".go") && mentions(file.Data) {
 				f.Add(string(file.Data))
 			}
+		}
+	}
+	sources, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "shapes", "*", "*.go"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range sources {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if filepath.Base(path) != OutputName {
+			f.Add(string(source))
 		}
 	}
 	f.Fuzz(testSource)
