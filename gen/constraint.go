@@ -28,7 +28,7 @@ func buildConstraint(fset *token.FileSet, file *ast.File) string {
 	}
 	path := fset.PositionFor(file.Package, false).Filename
 	tags := fileTags(filepath.Base(path))
-	if slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"C"` }) {
+	if isProcessed(path) || slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"C"` }) {
 		tags = append(tags, "cgo")
 	}
 	for _, tag := range tags {
@@ -72,3 +72,7 @@ func fileTags(name string) []string {
 func emptySource(string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("package p\n")), nil
 }
+
+// isProcessed reports whether a file is what cgo has made of one. Its positions
+// are those of the original.
+func isProcessed(path string) bool { return strings.HasSuffix(path, ".cgo1.go") }

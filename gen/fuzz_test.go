@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -46,7 +45,7 @@ func FuzzDirective(f *testing.F) {
 			}
 		}
 		diagnostics := &diagnostics{fset: fset}
-		found := scan(&loadedPackage{listedPackage: new(listedPackage), fset: fset, files: []*ast.File{file}}, diagnostics)
+		found := scan(&loadedPackage{fset: fset, files: []*ast.File{file}}, diagnostics)
 		if len(found)+len(diagnostics.all) < written {
 			t.Errorf("%d directives are written, %d are found and %d things are reported", written, len(found), len(diagnostics.all))
 		}
@@ -61,19 +60,32 @@ func FuzzDirective(f *testing.F) {
 // FuzzSource generates from any source. If it type-checks, it does with the
 // output beside it as well.
 func FuzzSource(f *testing.F) {
-	corpus, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
+	archives, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range corpus {
+	for _, path := range archives {
 		archive, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, file := range archive.Files {
-			if strings.HasSuffix(file.Name, ".go") && bytes.Contains(file.Data, []byte("//agentcore:")) {
+			if strings.HasSuffix(file.Name, ".go") && mentions(file.Data) {
 				f.Add(string(file.Data))
 			}
+		}
+	}
+	sources, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "shapes", "*", "*.go"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range sources {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if filepath.Base(path) != OutputName {
+			f.Add(string(source))
 		}
 	}
 	f.Fuzz(testSource)
@@ -118,10 +130,9 @@ func testSource(t *testing.T, source string) {
 func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPackage {
 	const path = "example.com/agent"
 	pkg := &loadedPackage{
-		listedPackage: &listedPackage{path: path},
-		name:          files[0].Name.Name,
-		fset:          fset,
-		files:         files,
+		name:  files[0].Name.Name,
+		fset:  fset,
+		files: files,
 		info: &types.Info{
 			Defs:      make(map[*ast.Ident]types.Object),
 			Uses:      make(map[*ast.Ident]types.Object),
@@ -136,6 +147,7 @@ func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPac
 	}
 	pkg.types, _ = config.Check(path, fset, files, pkg.info)
 	pkg.graph.Types, pkg.graph.TypesInfo = pkg.types, pkg.info
+	pkg.sources = []*packages.Package{pkg.graph}
 	return pkg
 }
 

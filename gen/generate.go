@@ -3,7 +3,7 @@
 //
 // Generation is a straight line, a file for each step:
 //
-//	list     patterns to packages, and which of them mention a directive
+//	list     patterns to directories, and which of them mention a directive
 //	load     types, with dependencies from export data only
 //	scan     comments to directives on functions
 //	analyze  directives to an agent: kinds, shapes, payload types
@@ -31,6 +31,9 @@ import (
 // OutputName is the name of the generated file in an agent's package.
 const OutputName = "agentcore_gen.go"
 
+// DefaultServer is the name of the generated constructor.
+const DefaultServer = "NewServer"
+
 // A Config says what to generate from. The zero value is the package in the
 // current directory.
 type Config struct {
@@ -40,7 +43,8 @@ type Config struct {
 	Patterns []string
 	// Tags are build tags, separated by commas.
 	Tags string
-	// Server is the name of the generated constructor. The default is NewServer.
+	// Server is the name of the generated constructor. The default is
+	// DefaultServer.
 	Server string
 }
 
@@ -106,36 +110,27 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		config.Patterns = []string{"."}
 	}
 	if config.Server == "" {
-		config.Server = "NewServer"
+		config.Server = DefaultServer
 	}
 	if err := config.check(); err != nil {
 		return nil, err
 	}
 	diagnostics := &diagnostics{fset: token.NewFileSet()}
-	listed, err := list(ctx, config, diagnostics)
+	dirs, err := list(ctx, config, diagnostics)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := load(ctx, config, dirs, diagnostics)
 	if err != nil {
 		return nil, err
 	}
 	var files []File
-	var annotated []*listedPackage
-	for _, pkg := range listed {
-		switch {
-		case pkg.annotated:
-			annotated = append(annotated, pkg)
-		case pkg.output.ours && !pkg.outputExcluded:
-			files = append(files, File{Path: pkg.output.path, Previous: pkg.output.content})
-		}
-	}
-	loaded, err := load(ctx, config, annotated, diagnostics)
-	if err != nil {
-		return nil, err
-	}
 	for _, pkg := range loaded {
 		content, err := generate(pkg, config, diagnostics)
 		if err != nil {
 			return nil, err
 		}
-		if content != nil || pkg.output.ours && !pkg.outputExcluded {
+		if content != nil || pkg.output.ours && !pkg.unsettled {
 			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})
 		}
 	}

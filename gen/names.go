@@ -3,7 +3,6 @@ package gen
 import (
 	"cmp"
 	"go/ast"
-	"go/build"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -92,7 +91,7 @@ func (p *planner) free(name string) bool {
 // reported: its name is part of the package's surface, and not ours to bend.
 func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *names {
 	p := &planner{taken: make(map[string]bool)}
-	existing := surroundings(pkg, agent.constraint, config.Tags)
+	existing := surroundings(pkg, agent.constraint, config)
 	for name := range existing.names {
 		p.taken[name] = true
 	}
@@ -137,7 +136,7 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 			if name == n.server {
 				diagnostics.add(codeNameTaken, h.decl.Name, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
 			}
-		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
+		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil && !pkg.isGenerated(obj) {
 			var place analysis.Range = h.decl.Name
 			if obj.Pkg() == pkg.types {
 				place = nameOf(obj)
@@ -217,7 +216,9 @@ func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
 		}
 	}
 	for _, other := range pkg.types.Imports() {
-		note(other)
+		if token.IsIdentifier(other.Name()) { // one that could not be imported is called as its path
+			note(other)
+		}
 	}
 	for _, h := range agent.handlers {
 		if h.shape == shapeRawConn {
@@ -334,11 +335,13 @@ func addNew(to map[string]declared, name string, d declared) {
 // files and in files for other systems as well: an import of that name in the
 // output would not compile beside them. Nothing is known of what those files
 // import with a dot.
-func surroundings(pkg *loadedPackage, constraint, tags string) declarations {
+func surroundings(pkg *loadedPackage, constraint string, config Config) declarations {
 	found := declarations{make(map[string]declared), make(map[string]declared), make(map[string]declared)}
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
-		found.names[name] = declared{nameOf(scope.Lookup(name)), true}
+		if obj := scope.Lookup(name); !pkg.isGenerated(obj) {
+			found.names[name] = declared{nameOf(obj), true}
+		}
 	}
 	entries, err := os.ReadDir(pkg.dir)
 	if err != nil {
@@ -348,8 +351,6 @@ func surroundings(pkg *loadedPackage, constraint, tags string) declarations {
 	for _, file := range pkg.files {
 		known[pkg.fset.PositionFor(file.Package, false).Filename] = true
 	}
-	matcher := build.Default
-	matcher.BuildTags = strings.Split(tags, ",")
 	for _, entry := range entries {
 		path := filepath.Join(pkg.dir, entry.Name())
 		if filepath.Ext(path) != ".go" || strings.HasPrefix(entry.Name(), ".") || strings.HasPrefix(entry.Name(), "_") ||
@@ -363,8 +364,7 @@ func surroundings(pkg *loadedPackage, constraint, tags string) declarations {
 		// A test file is built, and not known. One that is not built now is in
 		// another build, in which the output is as well if it has no constraint.
 		// Files that are never built with others say ignore.
-		beside, _ := matcher.MatchFile(pkg.dir, entry.Name())
-		beside = beside || constraint == "" && buildConstraint(pkg.fset, file) != "ignore"
+		beside := isBuilt(config, path) || constraint == "" && buildConstraint(pkg.fset, file) != "ignore"
 		for _, spec := range file.Imports {
 			if spec.Name != nil {
 				addNew(found.imports, spec.Name.Name, declared{spec, beside})

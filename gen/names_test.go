@@ -70,7 +70,7 @@ func TestStableAliases(t *testing.T) {
 		info := &types.Info{Defs: make(map[*ast.Ident]types.Object), Implicits: make(map[ast.Node]types.Object)}
 		checker := types.Config{Importer: known, Error: func(error) {}} // nothing is used
 		checked, _ := checker.Check("example.com/agent", fset, files, info)
-		pkg := &loadedPackage{listedPackage: new(listedPackage), fset: fset, files: files, types: checked, info: info, graph: new(packages.Package)}
+		pkg := &loadedPackage{fset: fset, files: files, types: checked, info: info, graph: new(packages.Package)}
 
 		var handlers []*handler
 		for _, path := range paths[:len(files)] {

@@ -51,6 +51,12 @@ import (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // types are kept to the end, and there is little else
+	}
+	if args := os.Args[1:]; isVet(args) {
+		os.Exit(vet(args, os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -122,7 +128,7 @@ func printText(w io.Writer, result *gen.Result, check bool) {
 	for _, d := range result.Diagnostics {
 		fmt.Fprintln(w, d)
 	}
-	if len(result.Diagnostics) == 0 && len(result.Files) == 0 {
+	if !result.Failed() && len(result.Files) == 0 {
 		fmt.Fprintln(w, "agentcore-gen: no file that is built here has an //agentcore: directive: there is nothing to generate")
 	}
 	for _, f := range result.Files {
