@@ -68,6 +68,10 @@ func mentions(source []byte) bool {
 // other tools. Text that goes on as a sentence does is a sentence.
 var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
 
+// spacedOrder matches an argument of middleware, with or without what is wrong
+// with it.
+var spacedOrder = regexp.MustCompile(`order\s*=?\s*(-?\d+)`)
+
 // scan finds the directives of a package, in the order of its files. What looks
 // like a directive and is none is reported: it is never ignored.
 func scan(pkg *loadedPackage, diagnostics *diagnostics) []directive {
@@ -149,7 +153,7 @@ func (s *fileScan) nearMiss(group *ast.CommentGroup, at span, line string, whole
 		s.add(codeDirectiveSpelling, at, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
 		return
 	}
-	wanted := "//" + directivePrefix + right + args
+	wanted := "//" + directivePrefix + right + spacedOrder.ReplaceAllString(args, "order=$1")
 	p := s.add(codeDirectiveSpelling, at, "this is a comment and not a directive: write %s", wanted)
 	if whole {
 		p.fix(at, wanted, "Write "+wanted)

@@ -21,8 +21,9 @@ import (
 // said what is built of it.
 type directory struct {
 	path      string
-	named     bool     // by a pattern, and not only matched by one
-	mentioned []string // files, tests included, whose text mentions a directive
+	named     bool              // by a pattern, and not only matched by one
+	mentioned []string          // files, tests included, whose text mentions a directive
+	sources   map[string][]byte // of all files but tests and the output
 	output    output
 	// misleading: the go command must not see the output, for its package
 	// clause would make the package look like another.
@@ -183,7 +184,7 @@ func (l *lister) inspect(path string, named bool) (found bool, err error) {
 	if err != nil {
 		return false, nil // the go command says it better
 	}
-	dir := &directory{path: path, named: named}
+	dir := &directory{path: path, named: named, sources: make(map[string][]byte)}
 	if dir.output, err = readOutput(path); err != nil {
 		return false, err
 	}
@@ -208,7 +209,11 @@ func (l *lister) inspect(path string, named bool) (found bool, err error) {
 		if mentions(source) {
 			dir.mentioned = append(dir.mentioned, file)
 		}
-		if dir.output.ours && !strings.HasSuffix(name, "_test.go") && packageClause(source) != clause {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		dir.sources[file] = source
+		if dir.output.ours && packageClause(source) != clause {
 			dir.misleading = true
 		}
 	}

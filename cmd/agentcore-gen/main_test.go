@@ -53,6 +53,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"backdate":  backdate,
 			"bom":       bom,
+			"bound":     bound,
 			"crlf":      crlf,
 			"cut":       cut,
 			"edit":      edit,
