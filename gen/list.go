@@ -203,6 +203,9 @@ func (l *lister) inspect(path string, named bool) (found bool, err error) {
 			continue
 		}
 		source, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a link that leads nowhere, or another run has removed it
+		}
 		if err != nil {
 			return false, err
 		}
