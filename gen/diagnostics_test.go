@@ -122,14 +122,44 @@ func (c *wrongCase) portion(text string) string {
 	return strings.NewReplacer(module+"/"+c.name, module, c.name+"/", "").Replace(mine.String())
 }
 
-// TestDiagnostics runs the generator on all cases.
-func TestDiagnostics(t *testing.T) {
-	cases := wrongCases(t)
-	dir := extract(t, cases)
-	result, err := gen.Generate(context.Background(), gen.Config{Dir: dir, Patterns: []string{"./..."}})
+// generation is one run of the generator on all cases.
+type generation struct {
+	dir    string
+	cases  []*wrongCase
+	result *gen.Result
+}
+
+// caseOf returns the name of the case that a diagnostic is about.
+func (g *generation) caseOf(d gen.Diagnostic) string {
+	name, err := filepath.Rel(g.dir, d.Pos.Filename)
 	if err != nil {
-		t.Fatal(err)
+		return ""
 	}
+	name, _, _ = strings.Cut(filepath.ToSlash(name), "/")
+	return name
+}
+
+var theGeneration *generation
+
+// generated returns the generation, which tests share.
+func generated(t *testing.T) *generation {
+	t.Helper()
+	if theGeneration == nil {
+		g := &generation{cases: wrongCases(t)}
+		g.dir = extract(t, g.cases)
+		var err error
+		if g.result, err = gen.Generate(context.Background(), gen.Config{Dir: g.dir, Patterns: []string{"./..."}}); err != nil {
+			t.Fatal(err)
+		}
+		theGeneration = g
+	}
+	return theGeneration
+}
+
+// TestDiagnostics compares what the generator says of all cases with what it
+// should say.
+func TestDiagnostics(t *testing.T) {
+	dir, cases, result := generated(t).dir, generated(t).cases, generated(t).result
 	if len(result.Files) > 0 {
 		t.Errorf("there are %d files beside errors", len(result.Files))
 	}

@@ -68,6 +68,10 @@ func mentions(source []byte) bool {
 // other tools. Text that goes on as a sentence does is a sentence.
 var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
 
+// spacedOrder matches an argument of middleware, with or without what is wrong
+// with it.
+var spacedOrder = regexp.MustCompile(`order\s*=?\s*(-?\d+)`)
+
 // scan finds the directives of a package, in the order of its files. What looks
 // like a directive and is none is reported: it is never ignored.
 func scan(pkg *loadedPackage, diagnostics *diagnostics) []directive {
@@ -149,7 +153,7 @@ func (s *fileScan) nearMiss(group *ast.CommentGroup, at span, line string, whole
 		s.add(codeDirectiveSpelling, at, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
 		return
 	}
-	wanted := "//" + directivePrefix + right + args
+	wanted := "//" + directivePrefix + right + spacedOrder.ReplaceAllString(args, "order=$1")
 	p := s.add(codeDirectiveSpelling, at, "this is a comment and not a directive: write %s", wanted)
 	if whole {
 		p.fix(at, wanted, "Write "+wanted)
@@ -277,9 +281,7 @@ func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spel
 	}
 	if fn := s.functionBelow(group); fn != nil {
 		p := report("a blank line separates %s from %s: delete it", spelled, describe(fn))
-		if gap := s.below(group); strings.HasPrefix(group.List[len(group.List)-1].Text, "//") {
-			p.fix(gap, "\n", "Delete the blank line")
-		}
+		p.fix(s.below(group), "", "Delete the blank line")
 		return
 	}
 	report("%s: move it to the line above one", belongs)
@@ -298,21 +300,25 @@ func (s *fileScan) functionBelow(group *ast.CommentGroup) *ast.FuncDecl {
 	return nil
 }
 
-// below is what separates a comment group from the comment or the declaration
-// after it, of which there is one.
+// below is the blank lines between a comment group and the comment or the
+// declaration after it, of which there is one.
 func (s *fileScan) below(group *ast.CommentGroup) span {
-	gap := span{group.End(), s.file.FileEnd}
+	next := s.file.FileEnd
 	for _, decl := range s.file.Decls {
-		if decl.Pos() > gap.pos {
-			gap.end = min(gap.end, decl.Pos())
+		if decl.Pos() > group.Pos() {
+			next = min(next, decl.Pos())
 		}
 	}
 	for _, other := range s.file.Comments {
-		if other.Pos() > gap.pos {
-			gap.end = min(gap.end, other.Pos())
+		if other.Pos() > group.Pos() {
+			next = min(next, other.Pos())
 		}
 	}
-	return gap
+	file := s.pkg.fset.File(group.Pos())
+	line := file.PositionFor(next, false).Line
+	last := group.List[len(group.List)-1]
+	end := file.PositionFor(last.Pos(), false).Line + strings.Count(last.Text, "\n") // of which the text may lack bytes
+	return span{file.LineStart(end + 1), file.LineStart(line)}
 }
 
 // describe names a declaration for a message.

@@ -1,15 +1,19 @@
 package gen
 
 import (
+	"bytes"
 	"cmp"
+	"fmt"
 	"go/format"
 	"os"
 	"slices"
+	"strings"
 )
 
 // ApplyFixes returns the files that change when the first fix of each diagnostic
 // is carried out, for [Write]. A fix whose edits overlap those of an earlier one
-// is left out: it is offered again when the others are done.
+// is left out: it is offered again when the others are done. New lines end as
+// those of the file do, and a file that was formatted stays so.
 func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 	edits := make(map[string][]Edit)
 	for _, d := range diagnostics {
@@ -34,10 +38,17 @@ func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 			return nil, err
 		}
 		slices.SortFunc(list, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
+		if last := list[len(list)-1]; last.End > len(before) {
+			return nil, fmt.Errorf("%s has changed since it was read: generate again", path)
+		}
+		newline := "\n"
+		if bytes.Contains(before, []byte("\r\n")) {
+			newline = "\r\n"
+		}
 		var after []byte
 		done := 0
 		for _, e := range list {
-			after = append(append(after, before[done:e.Start]...), e.New...)
+			after = append(append(after, before[done:e.Start]...), strings.ReplaceAll(e.New, "\n", newline)...)
 			done = e.End
 		}
 		after = append(after, before[done:]...)

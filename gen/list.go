@@ -22,7 +22,8 @@ import (
 // said what is built of it.
 type directory struct {
 	path      string
-	mentioned []string // files, tests included, whose text mentions a directive
+	mentioned []string          // files, tests included, whose text mentions a directive
+	sources   map[string][]byte // of all files but tests and the output
 	output    output
 	// misleading: the go command must not see the output, for its package
 	// clause would make the package look like another.
@@ -226,7 +227,7 @@ func (l *lister) inspect(path string) (found bool, err error) {
 	if err != nil {
 		return false, nil // the go command says it better
 	}
-	dir := &directory{path: path}
+	dir := &directory{path: path, sources: make(map[string][]byte)}
 	if dir.output, err = readOutput(path); err != nil {
 		return false, err
 	}
@@ -251,7 +252,11 @@ func (l *lister) inspect(path string) (found bool, err error) {
 		if mentions(source) {
 			dir.mentioned = append(dir.mentioned, file)
 		}
-		if dir.output.ours && !strings.HasSuffix(name, "_test.go") && packageClause(source) != clause {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		dir.sources[file] = source
+		if dir.output.ours && packageClause(source) != clause {
 			dir.misleading = true
 		}
 	}

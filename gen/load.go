@@ -2,7 +2,6 @@ package gen
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -10,7 +9,6 @@ import (
 	"go/scanner"
 	"go/token"
 	"go/types"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,19 +44,18 @@ func isTest(fset *token.FileSet, file *ast.File) bool {
 // import from export data. What does not type-check is not a problem here,
 // unless a directive needs it: the code may well call what is yet to be
 // generated. A package with a file that does not parse is reported and left out.
-func load(ctx context.Context, config Config, dirs []*directory, diagnostics *diagnostics) ([]*loadedPackage, error) {
+func load(ctx context.Context, config Config, dirs []*directory, diagnostics *diagnostics) (loaded []*loadedPackage, err error) {
 	if len(dirs) == 0 {
 		return nil, nil
 	}
-	flags := buildFlags(config)
-	overlay, remove, err := overlayWithout(dirs)
+	overlay, err := newOverlay(dirs)
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
-	if overlay != "" {
-		// Not packages.Config.Overlay, with which no export data is used.
-		flags = append(flags, "-overlay="+overlay)
+	defer func() { err = errors.Join(err, overlay.remove()) }()
+	flags, err := overlay.flags()
+	if err != nil {
+		return nil, err
 	}
 	var patterns []string
 	for _, dir := range dirs {
@@ -70,7 +67,7 @@ func load(ctx context.Context, config Config, dirs []*directory, diagnostics *di
 			packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
 		Context:    ctx,
 		Dir:        config.Dir,
-		BuildFlags: flags,
+		BuildFlags: append(flags, buildFlags(config)...),
 		Fset:       diagnostics.fset,
 		ParseFile:  sources.parse,
 	}, patterns...)
@@ -86,7 +83,6 @@ func load(ctx context.Context, config Config, dirs []*directory, diagnostics *di
 			withSyntax = append(withSyntax, pkg)
 		}
 	})
-	var loaded []*loadedPackage
 	for _, pkg := range packs {
 		p, err := newPackage(config, directoryOf(pkg, dirs), pkg, sources, diagnostics)
 		if err != nil {
@@ -218,36 +214,4 @@ func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.F
 		}
 	}
 	return file, err
-}
-
-// overlayWithout writes an overlay file for the go command in which the outputs
-// that would mislead it are gone. The path is "" when there are none.
-func overlayWithout(dirs []*directory) (path string, remove func(), err error) {
-	var overlay struct{ Replace map[string]string }
-	overlay.Replace = make(map[string]string)
-	for _, dir := range dirs {
-		if dir.misleading {
-			overlay.Replace[dir.output.path] = "" // as if deleted
-		}
-	}
-	if len(overlay.Replace) == 0 {
-		return "", func() {}, nil
-	}
-	text, err := json.Marshal(overlay)
-	if err != nil {
-		return "", nil, err
-	}
-	file, err := os.CreateTemp("", "agentcore-gen-*.json")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() { os.Remove(file.Name()) }
-	if _, err = file.Write(text); err == nil {
-		err = file.Close()
-	}
-	if err != nil {
-		remove()
-		return "", nil, err
-	}
-	return file.Name(), remove, nil
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -15,7 +16,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -32,9 +32,18 @@ import (
 // that does not type-check: an agent whose server is not generated yet never
 // does.
 
-// isVet reports whether go vet runs the command.
+// isVet reports whether go vet runs the command: what it asks for comes first,
+// or a configuration file last. A directory may be called x.cfg as well.
 func isVet(args []string) bool {
-	return len(args) > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[len(args)-1], ".cfg"))
+	if len(args) == 0 {
+		return false
+	}
+	if args[0] == "-V=full" || args[0] == "-flags" {
+		return true
+	}
+	last := args[len(args)-1]
+	info, err := os.Stat(last)
+	return strings.HasSuffix(last, ".cfg") && err == nil && info.Mode().IsRegular()
 }
 
 // vet does what go vet asks for, and returns the exit status.
@@ -58,7 +67,7 @@ func vet(args []string, stdout, stderr io.Writer) int {
 		}
 		v := &vetting{lines: *lines, json: *asJSON, fix: *fix, diff: *diff, stdout: stdout, stderr: stderr}
 		var found bool
-		if found, err = v.run(flags.Arg(0)); found {
+		if found, err = v.run(flags.Arg(0)); found && err == nil {
 			return 1
 		}
 	}
@@ -117,9 +126,10 @@ func (v *vetting) run(path string) (found bool, err error) {
 	if err := json.Unmarshal(text, &config); err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
-	if config.VetxOutput != "" {
-		// There are no facts, but the go command keeps an empty file as the
-		// sign that nothing was found.
+	// There are no facts, but when there is a file for them the go command keeps
+	// what the command prints, by the content of GoFiles. That of IgnoredFiles
+	// may matter as well: then there must be none.
+	if config.VetxOutput != "" && (config.VetxOnly || len(config.IgnoredFiles) == 0) {
 		if err := os.WriteFile(config.VetxOutput, nil, 0o666); err != nil {
 			return false, err
 		}
@@ -172,7 +182,7 @@ func load(config unitchecker.Config) (*packages.Package, error) {
 			Scopes:     make(map[ast.Node]*types.Scope),
 			Selections: make(map[*ast.SelectorExpr]*types.Selection),
 		},
-		TypesSizes: types.SizesFor("gc", runtime.GOARCH),
+		TypesSizes: types.SizesFor("gc", build.Default.GOARCH),
 	}
 	var sources []*ast.File
 	for _, path := range config.GoFiles {
@@ -181,7 +191,9 @@ func load(config unitchecker.Config) (*packages.Package, error) {
 		if err != nil && !output {
 			return nil, err
 		}
-		pkg.Name = file.Name.Name
+		if pkg.Name == "" || !output {
+			pkg.Name = file.Name.Name
+		}
 		pkg.Syntax = append(pkg.Syntax, file)
 		// No agent is built from tests, and an earlier output does not matter.
 		if !strings.HasSuffix(path, "_test.go") && !output {
