@@ -171,7 +171,8 @@ func (a *analyzer) constraint(agent *agent) string {
 		case len(agent.handlers) > 0 && d.file.Name.Name == a.pkg.name && own != "ignore":
 			compare(d.fn, own)
 		default:
-			a.warn(codeExcludedFile, d.comment, "func %s is no handler, for its file is not built here but under the constraint %s: meet it with -tags, GOOS or GOARCH, or delete the directive", d.fn.Name.Name, own)
+			why, remedy := excluded(own)
+			a.warn(codeExcludedFile, d.comment, "func %s is no handler here, for %s: %s, or delete the directive", d.fn.Name.Name, why, remedy)
 		}
 	}
 	return shared

@@ -1,7 +1,11 @@
 package gen_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,5 +34,36 @@ func TestAgentDependencies(t *testing.T) {
 				t.Errorf("an agent links %s", dep)
 			}
 		}
+	}
+}
+
+// TestNoReflection keeps the generator to what types say: of package reflect it
+// uses the reader of struct tags alone.
+func TestNoReflection(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(testmodule.Root(), "gen", "*.go"))
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("%q, %v", paths, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range file.Imports {
+			if spec.Path.Value == `"unsafe"` || spec.Path.Value == `"reflect"` && spec.Name != nil {
+				t.Errorf("%s imports %s", filepath.Base(path), spec.Path.Value)
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "reflect" && s.Sel.Name != "StructTag" {
+					t.Errorf("%s uses reflect.%s", filepath.Base(path), s.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }

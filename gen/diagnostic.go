@@ -214,6 +214,11 @@ func (d *diagnostics) sorted() []*problem {
 			cmp.Compare(a.Message, b.Message),
 		)
 	}
+	for _, p := range d.all {
+		if p.Pos.IsValid() && isProcessed(d.fset.PositionFor(p.Pos, false).Filename) {
+			p.SuggestedFixes = nil // the original has other offsets
+		}
+	}
 	slices.SortStableFunc(d.all, byPosition)
 	return slices.CompactFunc(slices.Clone(d.all), func(a, b *problem) bool { return byPosition(a, b) == 0 })
 }

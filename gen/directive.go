@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -46,14 +47,30 @@ type directive struct {
 	file    *ast.File
 }
 
-// mention matches the text of a file that may have a directive, or something
+// mentions reports whether the text of a file may have a directive, or something
 // that was meant to be one.
-var mention = regexp.MustCompile(`(?i)agentcore\s*:`)
+func mentions(source []byte) bool {
+	const name = "agentcore"
+	for rest := bytes.ToLower(source); ; {
+		i := bytes.Index(rest, []byte(name))
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(name):]
+		if bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n\f"), []byte(":")) {
+			return true
+		}
+	}
+}
 
 // looseDirective matches what somebody who wrote a directive wrongly may have
 // written: spaces where none belong, capitals, a block comment, the marks of
 // other tools. Text that goes on as a sentence does is a sentence.
 var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
+
+// spacedOrder matches an argument of middleware, with or without what is wrong
+// with it.
+var spacedOrder = regexp.MustCompile(`order\s*=?\s*(-?\d+)`)
 
 // scan finds the directives of a package, in the order of its files. What looks
 // like a directive and is none is reported: it is never ignored.
@@ -136,7 +153,7 @@ func (s *fileScan) nearMiss(group *ast.CommentGroup, at span, line string, whole
 		s.add(codeDirectiveSpelling, at, "this is a comment and not a directive, and %q is no kind: write //%s and one of %s", name, directivePrefix, kindList())
 		return
 	}
-	wanted := "//" + directivePrefix + right + args
+	wanted := "//" + directivePrefix + right + spacedOrder.ReplaceAllString(args, "order=$1")
 	p := s.add(codeDirectiveSpelling, at, "this is a comment and not a directive: write %s", wanted)
 	if whole {
 		p.fix(at, wanted, "Write "+wanted)
@@ -169,46 +186,52 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 		s.misplaced(group, comment, spelled)
 		return d, false
 	}
-	order, problem, surplus := arguments(d.kind, args)
-	if problem == "" {
+	order, wrong := arguments(d.kind, args)
+	if wrong == nil {
 		d.order = order
 		return d, true
 	}
-	p := s.add(codeDirectiveArguments, comment, "%s %s", spelled, problem)
-	if surplus != "" {
-		right := strings.TrimSpace(spelled + " " + strings.TrimSpace(strings.Replace(args, surplus, "", 1)))
-		p.fix(comment, right, "Delete "+surplus)
+	p := s.add(codeDirectiveArguments, comment, "%s %s", spelled, wrong.problem)
+	if wrong.fix != "" {
+		right := strings.TrimSpace(strings.Replace(args, wrong.part, wrong.with, 1))
+		p.fix(comment, strings.TrimSpace(spelled+" "+right), wrong.fix)
 	}
 	return d, false
 }
 
-// arguments reads what follows a kind, or says what is wrong with it, and which
-// part of it is to be deleted, if that is the remedy.
-func arguments(k kind, args string) (order int, problem, surplus string) {
-	deleted := func(problem, surplus string) (int, string, string) {
-		return 0, fmt.Sprintf("%s: delete %q", problem, surplus), surplus
+// wrongArguments says what is wrong with the arguments of a directive, and what
+// to put in the place of a part of them.
+type wrongArguments struct{ problem, part, with, fix string }
+
+// arguments reads what follows a kind.
+func arguments(k kind, args string) (order int, wrong *wrongArguments) {
+	surplus := func(problem, part string) (int, *wrongArguments) {
+		return 0, &wrongArguments{fmt.Sprintf("%s: delete %q", problem, part), part, "", "Delete " + part}
 	}
 	if comment := strings.Index(args, "//"); comment >= 0 {
-		return deleted("has its line to itself", args[comment:])
+		return surplus("has its line to itself", args[comment:])
 	}
 	if args != "" && k != middleware {
-		return deleted("takes no arguments", args)
+		return surplus("takes no arguments", args)
 	}
+	const name = "order"
 	for i, arg := range strings.Fields(args) {
 		key, value, _ := strings.Cut(arg, "=")
-		if key != "order" {
-			return deleted("takes no argument but order=N", arg)
-		}
-		if i > 0 {
-			return deleted("takes one order", arg)
-		}
 		n, err := strconv.Atoi(value)
-		if err != nil {
-			return 0, fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg), ""
+		switch {
+		case key != name && err == nil && distance(strings.ToLower(key), name) <= 2:
+			right := name + "=" + value
+			return 0, &wrongArguments{fmt.Sprintf("takes no argument but order=N: did you mean %s?", right), arg, right, "Write " + right}
+		case key != name:
+			return surplus("takes no argument but order=N", arg)
+		case i > 0:
+			return surplus("takes one order", arg)
+		case err != nil:
+			return 0, &wrongArguments{problem: fmt.Sprintf("wants a whole number, as in order=1, and not %q", arg)}
 		}
 		order = n
 	}
-	return order, "", ""
+	return order, nil
 }
 
 // function returns the function whose doc comment the group is, or nil.
@@ -258,9 +281,7 @@ func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spel
 	}
 	if fn := s.functionBelow(group); fn != nil {
 		p := report("a blank line separates %s from %s: delete it", spelled, describe(fn))
-		if gap := s.below(group); strings.HasPrefix(group.List[len(group.List)-1].Text, "//") {
-			p.fix(gap, "\n", "Delete the blank line")
-		}
+		p.fix(s.below(group), "", "Delete the blank line")
 		return
 	}
 	report("%s: move it to the line above one", belongs)
@@ -279,21 +300,25 @@ func (s *fileScan) functionBelow(group *ast.CommentGroup) *ast.FuncDecl {
 	return nil
 }
 
-// below is what separates a comment group from the comment or the declaration
-// after it, of which there is one.
+// below is the blank lines between a comment group and the comment or the
+// declaration after it, of which there is one.
 func (s *fileScan) below(group *ast.CommentGroup) span {
-	gap := span{group.End(), s.file.FileEnd}
+	next := s.file.FileEnd
 	for _, decl := range s.file.Decls {
-		if decl.Pos() > gap.pos {
-			gap.end = min(gap.end, decl.Pos())
+		if decl.Pos() > group.Pos() {
+			next = min(next, decl.Pos())
 		}
 	}
 	for _, other := range s.file.Comments {
-		if other.Pos() > gap.pos {
-			gap.end = min(gap.end, other.Pos())
+		if other.Pos() > group.Pos() {
+			next = min(next, other.Pos())
 		}
 	}
-	return gap
+	file := s.pkg.fset.File(group.Pos())
+	line := file.PositionFor(next, false).Line
+	last := group.List[len(group.List)-1]
+	end := file.PositionFor(last.Pos(), false).Line + strings.Count(last.Text, "\n") // of which the text may lack bytes
+	return span{file.LineStart(end + 1), file.LineStart(line)}
 }
 
 // describe names a declaration for a message.

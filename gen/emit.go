@@ -19,8 +19,8 @@ import (
 func emit(agent *agent, names *names) ([]byte, error) {
 	e := &emitter{agent: agent, names: names, file: jen.NewFilePathName(agent.pkg.Path(), agent.name)}
 	for _, i := range names.imports {
-		if i.alias == i.name {
-			e.file.ImportName(i.path, i.name)
+		if i.alias == assumedName(i.path) {
+			e.file.ImportName(i.path, i.alias)
 		} else {
 			e.file.ImportAlias(i.path, i.alias)
 		}
@@ -40,10 +40,25 @@ func emit(agent *agent, names *names) ([]byte, error) {
 	if agent.constraint != "" {
 		top += "//go:build " + agent.constraint + "\n\n"
 	}
-	return format.Source(append([]byte(top), groupImports(body.Bytes())...))
+	return settle(append([]byte(top), groupImports(body.Bytes())...))
 }
 
-var importBlock = regexp.MustCompile(`(?s)\nimport \(\n(.*?)\n\)\n`)
+// settle formats a file until formatting it again would change nothing. That of
+// comments takes several turns, for a list may swallow what was moved below it.
+func settle(source []byte) ([]byte, error) {
+	for range 10 { // nobody promises that it comes to an end
+		formatted, err := format.Source(source)
+		if err != nil || bytes.Equal(formatted, source) {
+			return formatted, err
+		}
+		source = formatted
+	}
+	return source, nil
+}
+
+// importBlock matches what stands directly below the package clause, and so
+// nothing that somebody wrote.
+var importBlock = regexp.MustCompile(`(?s)\Apackage [^\n]+\n\nimport \(\n(.*?)\n\)\n`)
 
 // groupImports puts the standard library's packages first, which jennifer
 // leaves among the others.
@@ -74,17 +89,46 @@ type emitter struct {
 	file  *jen.File
 }
 
-func (e *emitter) runtime(name string) *jen.Statement { return jen.Qual(runtimePath, name) }
+// qual refers to what another package has, or this one.
+func (e *emitter) qual(path, name string) *jen.Statement {
+	if path != e.agent.pkg.Path() && e.alias(path) == "" {
+		panic(fmt.Sprintf("gen: no name is planned for package %s", path)) // jennifer would make one up
+	}
+	return jen.Qual(path, name)
+}
+
+func (e *emitter) runtime(name string) *jen.Statement { return e.qual(runtimePath, name) }
+
+// predeclaredPath is the package of what generated code cannot write where a
+// package has names of its own for it. A runtime that does not have it yet needs
+// no version to say so: the go command names the package that is missing.
+const predeclaredPath = runtimePath + "/predeclared"
+
+func (e *emitter) error() *jen.Statement {
+	if e.names.ownError {
+		return e.qual(predeclaredPath, "Error")
+	}
+	return jen.Error()
+}
+
+func (e *emitter) nilError() *jen.Statement {
+	if e.names.ownNil {
+		return e.qual(predeclaredPath, "NoError").Call()
+	}
+	return jen.Nil()
+}
 
 // lines emits text as line comments. A block comment would end at the first
-// */ in somebody's words.
+// */ in somebody's words. A line that would say something to the tools of Go, or
+// look as if it should, gets its slashes twice: formatting makes a constraint of
+// the file of // +build.
 func (e *emitter) lines(text string) {
 	for line := range strings.Lines(text) {
-		comment := strings.TrimRight("// "+strings.TrimRight(line, "\r\n"), " ")
-		if constraint.IsPlusBuild(comment) {
-			continue // formatting would make a constraint of the file of it
+		line = strings.TrimRight(line, "\r\n")
+		if words := strings.TrimSpace(line); strings.HasPrefix(words, "go:") || constraint.IsPlusBuild("//"+words) {
+			line = strings.Replace(line, words, "//"+words, 1)
 		}
-		e.file.Comment(comment)
+		e.file.Comment(strings.TrimRight("// "+line, " "))
 	}
 }
 
@@ -133,7 +177,7 @@ func (e *emitter) constructor() {
 		for _, h := range all {
 			list = append(list, e.reference(h))
 		}
-		handler := jen.Qual("net/http", "Handler")
+		handler := e.qual("net/http", "Handler")
 		field("Middleware", jen.Index().Func().Params(handler).Add(handler).Values(list...))
 	}
 	fields = append(fields, jen.Line())
@@ -171,9 +215,9 @@ func (e *emitter) frozen(h *handler) bool {
 // passes on. Both are left out of a call that takes none.
 func (e *emitter) context(h *handler) (param jen.Code, args []jen.Code) {
 	if !h.takesContext {
-		return jen.Id("_").Qual("context", "Context"), nil
+		return jen.Id("_").Add(e.qual("context", "Context")), nil
 	}
-	return jen.Id(e.names.ctx).Qual("context", "Context"), []jen.Code{jen.Id(e.names.ctx)}
+	return jen.Id(e.names.ctx).Add(e.qual("context", "Context")), []jen.Code{jen.Id(e.names.ctx)}
 }
 
 // input is the same for a handler's payload.
@@ -181,7 +225,7 @@ func (e *emitter) input(h *handler) (param jen.Code, args []jen.Code) {
 	if h.in == nil {
 		return jen.Id("_").Add(e.runtime("None")), nil
 	}
-	return jen.Id(e.names.in).Add(typeCode(h.in)), []jen.Code{jen.Id(e.names.in)}
+	return jen.Id(e.names.in).Add(e.typeCode(h.in)), []jen.Code{jen.Id(e.names.in)}
 }
 
 // session is the same for the session, which is the last parameter, if at all.
@@ -189,7 +233,7 @@ func (e *emitter) session(h *handler) (params, args []jen.Code) {
 	if h.session == nil {
 		return nil, nil
 	}
-	param := jen.Id(e.names.session).Op("*").Add(e.runtime("Session")).Types(typeCode(h.session))
+	param := jen.Id(e.names.session).Op("*").Add(e.runtime("Session")).Types(e.typeCode(h.session))
 	return []jen.Code{param}, []jen.Code{jen.Id(e.names.session)}
 }
 
@@ -202,10 +246,10 @@ func (e *emitter) constructorOf(h *handler, name string) *jen.Statement {
 }
 
 // typeArguments are those of that function.
-func typeArguments(h *handler) []jen.Code {
+func (e *emitter) typeArguments(h *handler) []jen.Code {
 	var list []jen.Code
 	for _, t := range h.types() {
-		list = append(list, typeCode(t))
+		list = append(list, e.typeCode(t))
 	}
 	return list
 }
@@ -220,7 +264,7 @@ func (e *emitter) invoke(h *handler) jen.Code {
 	constructor := e.constructorOf(h, map[shape]string{shapeUnary: "Unary", shapeStream: "Stream", shapeOpenStream: "OpenStream"}[h.shape])
 	full := h.takesContext && h.in != nil && (h.shape != shapeUnary || h.out != nil && h.returnsError)
 	if full && !e.frozen(h) {
-		return constructor.Types(typeArguments(h)...).Call(name, e.reference(h))
+		return constructor.Types(e.typeArguments(h)...).Call(name, e.reference(h))
 	}
 	return constructor.Call(name, e.adapt(h))
 }
@@ -232,21 +276,21 @@ func (e *emitter) adapt(h *handler) jen.Code {
 	session, sessionArgs := e.session(h)
 	call := e.reference(h).Call(slices.Concat(ctxArgs, inArgs, sessionArgs)...)
 	none := e.runtime("None").Values()
-	stream := jen.Qual("iter", "Seq2").Types(e.orNone(h.out), jen.Error())
+	stream := e.qual("iter", "Seq2").Types(e.orNone(h.out), e.error())
 
-	results := jen.Params(e.orNone(h.out), jen.Error())
+	results := jen.Params(e.orNone(h.out), e.error())
 	body := []jen.Code{jen.Return(call)}
 	switch {
 	case h.shape == shapeStream:
 		results = stream
 	case h.shape == shapeOpenStream:
-		results = jen.Params(stream, jen.Error())
+		results = jen.Params(stream, e.error())
 	case h.out != nil && !h.returnsError:
-		body = []jen.Code{jen.Return(call, jen.Nil())}
+		body = []jen.Code{jen.Return(call, e.nilError())}
 	case h.out == nil && h.returnsError:
 		body = []jen.Code{jen.Return(none, call)}
 	case h.out == nil:
-		body = []jen.Code{call, jen.Return(none, jen.Nil())}
+		body = []jen.Code{call, jen.Return(none, e.nilError())}
 	}
 	return jen.Func().Params(append([]jen.Code{ctx, in}, session...)...).Add(results).Block(body...)
 }
@@ -257,18 +301,21 @@ func (e *emitter) raw(h *handler) jen.Code {
 	}
 	w, r := e.names.writer, e.names.request
 	return jen.Func().Params(
-		jen.Id(w).Qual("net/http", "ResponseWriter"),
-		jen.Id(r).Op("*").Qual("net/http", "Request"),
+		jen.Id(w).Add(e.qual("net/http", "ResponseWriter")),
+		jen.Id(r).Op("*").Add(e.qual("net/http", "Request")),
 	).Block(e.reference(h).Call(jen.Id(w), jen.Id(r)))
 }
 
 func (e *emitter) webSocket(h *handler) jen.Code {
 	name := jen.Lit(h.title())
-	conn := jen.Op("*").Qual(websocketPath, "Conn")
-	constructor := e.runtime("RawWebSocket")
+	conn := jen.Op("*")
+	var constructor *jen.Statement
 	if h.shape == shapeConn {
-		conn = jen.Op("*").Add(e.runtime("Conn")).Types(typeCode(h.in), typeCode(h.out))
-		constructor = e.constructorOf(h, "WebSocket").Types(typeArguments(h)...)
+		conn.Add(e.runtime("Conn")).Types(e.typeCode(h.in), e.typeCode(h.out))
+		constructor = e.constructorOf(h, "WebSocket").Types(e.typeArguments(h)...)
+	} else {
+		conn.Add(e.qual(websocketPath, "Conn"))
+		constructor = e.runtime("RawWebSocket")
 	}
 	if !e.frozen(h) {
 		return constructor.Call(name, e.reference(h))
@@ -277,7 +324,7 @@ func (e *emitter) webSocket(h *handler) jen.Code {
 	session, sessionArgs := e.session(h)
 	params := append([]jen.Code{ctx, jen.Id(e.names.conn).Add(conn)}, session...)
 	args = slices.Concat(args, []jen.Code{jen.Id(e.names.conn)}, sessionArgs)
-	return constructor.Call(name, jen.Func().Params(params...).Error().Block(jen.Return(e.reference(h).Call(args...))))
+	return constructor.Call(name, jen.Func().Params(params...).Add(e.error()).Block(jen.Return(e.reference(h).Call(args...))))
 }
 
 func (e *emitter) ping(h *handler) jen.Code {
@@ -287,9 +334,9 @@ func (e *emitter) ping(h *handler) jen.Code {
 	ctx, args := e.context(h)
 	results := []jen.Code{e.reference(h).Call(args...)}
 	if !h.returnsError {
-		results = append(results, jen.Nil())
+		results = append(results, e.nilError())
 	}
-	return jen.Func().Params(ctx).Params(e.runtime("PingStatus"), jen.Error()).Block(jen.Return(results...))
+	return jen.Func().Params(ctx).Params(e.runtime("PingStatus"), e.error()).Block(jen.Return(results...))
 }
 
 // launcher emits the function that starts a task.
@@ -317,10 +364,10 @@ func (e *emitter) launcher(h *handler) {
 		params = append(params, in)
 		args = append(args, jen.Lit(h.title()), inArgs[0], fn)
 	} else {
-		run := jen.Func().Params(ctx, in).Error().Block(jen.Return(fn.Call(args...)))
+		run := jen.Func().Params(ctx, in).Add(e.error()).Block(jen.Return(fn.Call(args...)))
 		args = append(args, jen.Lit(h.title()), e.runtime("None").Values(), run)
 	}
-	decl.Id(launcher.name).Params(params...).Params(jen.Op("*").Add(e.runtime("Task")), jen.Error()).Block(
+	decl.Id(launcher.name).Params(params...).Params(jen.Op("*").Add(e.runtime("Task")), e.error()).Block(
 		jen.Return(e.runtime("StartTask").Call(args...)),
 	)
 }
@@ -411,5 +458,5 @@ func (e *emitter) orNone(t types.Type) *jen.Statement {
 	if t == nil {
 		return e.runtime("None")
 	}
-	return typeCode(t)
+	return e.typeCode(t)
 }

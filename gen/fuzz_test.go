@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -46,7 +45,7 @@ func FuzzDirective(f *testing.F) {
 			}
 		}
 		diagnostics := &diagnostics{fset: fset}
-		found := scan(&loadedPackage{listedPackage: new(listedPackage), fset: fset, files: []*ast.File{file}}, diagnostics)
+		found := scan(&loadedPackage{fset: fset, files: []*ast.File{file}}, diagnostics)
 		if len(found)+len(diagnostics.all) < written {
 			t.Errorf("%d directives are written, %d are found and %d things are reported", written, len(found), len(diagnostics.all))
 		}
@@ -61,19 +60,32 @@ func FuzzDirective(f *testing.F) {
 // FuzzSource generates from any source. If it type-checks, it does with the
 // output beside it as well.
 func FuzzSource(f *testing.F) {
-	corpus, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
+	archives, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range corpus {
+	for _, path := range archives {
 		archive, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, file := range archive.Files {
-			if strings.HasSuffix(file.Name, ".go") && bytes.Contains(file.Data, []byte("//agentcore:")) {
+			if strings.HasSuffix(file.Name, ".go") && mentions(file.Data) {
 				f.Add(string(file.Data))
 			}
+		}
+	}
+	sources, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "shapes", "*", "*.go"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range sources {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if filepath.Base(path) != OutputName {
+			f.Add(string(source))
 		}
 	}
 	f.Fuzz(testSource)
@@ -118,10 +130,9 @@ func testSource(t *testing.T, source string) {
 func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPackage {
 	const path = "example.com/agent"
 	pkg := &loadedPackage{
-		listedPackage: &listedPackage{path: path},
-		name:          files[0].Name.Name,
-		fset:          fset,
-		files:         files,
+		name:  files[0].Name.Name,
+		fset:  fset,
+		files: files,
 		info: &types.Info{
 			Defs:      make(map[*ast.Ident]types.Object),
 			Uses:      make(map[*ast.Ident]types.Object),
@@ -136,6 +147,7 @@ func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPac
 	}
 	pkg.types, _ = config.Check(path, fset, files, pkg.info)
 	pkg.graph.Types, pkg.graph.TypesInfo = pkg.types, pkg.info
+	pkg.sources = []*packages.Package{pkg.graph}
 	return pkg
 }
 
@@ -152,7 +164,7 @@ var exportedOnce = sync.OnceValues(func() (types.Importer, error) {
 	list, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedExportFile | packages.NeedImports | packages.NeedDeps,
 		Dir:  testmodule.Root(),
-	}, "context", "encoding/json", "iter", "math/big", "net/http", "time", runtimePath, websocketPath)
+	}, "context", "encoding/json", "iter", "math/big", "net/http", "time", runtimePath, predeclaredPath, websocketPath)
 	if err != nil {
 		return nil, err
 	}
@@ -179,16 +191,30 @@ func randomProgram(random *rand.Rand) string {
 	p := &program{Rand: random}
 	p.text.WriteString("package agent\n\nimport (\n\t")
 	aliases := make(map[string]string)
-	for _, path := range []string{"context", "iter", "net/http", runtimePath, websocketPath, "time", "encoding/json"} {
+	for _, path := range []string{"context", "iter", "net/http", runtimePath, predeclaredPath, websocketPath, "time", "encoding/json"} {
 		name := path[strings.LastIndex(path, "/")+1:]
 		alias := p.oneOf(name, "std"+name)
 		aliases[name] = alias
 		fmt.Fprintf(&p.text, "%s %q\n\t", alias, path)
 	}
-	p.text.WriteString(")\n\n")
+	goRuntime := p.oneOf("runtime", "ctx", "opts", "in", "session", "predeclared", "aruntime") // the other package of the name
+	for goRuntime == aliases["runtime"] || goRuntime == aliases["predeclared"] {
+		goRuntime += "2"
+	}
+	aliases["go runtime"] = goRuntime
+	fmt.Fprintf(&p.text, "%s \"runtime\"\n)\n\n", goRuntime)
 	declared := make(map[string]bool)
 	for _, name := range aliases {
 		declared[name] = true
+	}
+	if p.IntN(4) == 0 { // words that are predeclared elsewhere
+		for range 1 + p.IntN(4) {
+			name := p.oneOf("error", "nil", "int", "string", "bool", "byte", "any", "len", "true", "make", "uint8")
+			if !declared[name] {
+				declared[name] = true
+				fmt.Fprintf(&p.text, "type %s struct{ Own «time».Time }\n\n", name)
+			}
+		}
 	}
 	names := func() string { // one that is free
 		for {
@@ -206,6 +232,7 @@ func randomProgram(random *rand.Rand) string {
 	for range p.IntN(4) {
 		fmt.Fprintf(&p.text, "var %s int\n\n", names())
 	}
+	p.types = append(p.types, "«go runtime».MemStats", "«predeclared».String", "«predeclared».Int", "[]«predeclared».Byte")
 	for range 1 + p.IntN(4) {
 		name := names()
 		fmt.Fprintf(&p.text, "type %s %s%s\n\n", name, p.oneOf("", "", "= "), p.payload(2, true))
@@ -223,8 +250,11 @@ func randomProgram(random *rand.Rand) string {
 			count = p.IntN(4)
 		}
 		for range count {
-			recv := p.oneOf(receivers...)
-			fmt.Fprintf(&p.text, "// Doc of a handler. */ `\n//\n//agentcore:%s\nfunc %s%s%s\n\n", kinds[k], recv, names(), p.signature(kinds[k]))
+			recv, signature := p.oneOf(receivers...), p.signature(kinds[k])
+			if declared["error"] {
+				signature = strings.ReplaceAll(signature, "error", "«predeclared».Error")
+			}
+			fmt.Fprintf(&p.text, "// Doc of a handler. */ `\n//\n//agentcore:%s\nfunc %s%s%s\n\n", kinds[k], recv, names(), signature)
 		}
 	}
 	text := p.text.String()
@@ -232,8 +262,8 @@ func randomProgram(random *rand.Rand) string {
 		text = strings.ReplaceAll(text, "«"+name+"»", alias)
 	}
 	// What is imported is used.
-	return text + fmt.Sprintf("var (\n\t_ %s.Context\n\t_ %s.Seq[int]\n\t_ %s.Handler\n\t_ %s.None\n\t_ %s.Conn\n\t_ %s.Time\n\t_ %s.Number\n)\n",
-		aliases["context"], aliases["iter"], aliases["http"], aliases["runtime"], aliases["websocket"], aliases["time"], aliases["json"])
+	return text + fmt.Sprintf("var (\n\t_ %s.Int\n\t_ %s.MemStats\n\t_ %s.Context\n\t_ %s.Seq[int]\n\t_ %s.Handler\n\t_ %s.None\n\t_ %s.Conn\n\t_ %s.Time\n\t_ %s.Number\n)\n",
+		aliases["predeclared"], goRuntime, aliases["context"], aliases["iter"], aliases["http"], aliases["runtime"], aliases["websocket"], aliases["time"], aliases["json"])
 }
 
 func (p *program) oneOf(choices ...string) string { return choices[p.IntN(len(choices))] }

@@ -3,7 +3,7 @@
 //
 // Generation is a straight line, a file for each step:
 //
-//	list     patterns to packages, and which of them mention a directive
+//	list     patterns to directories, and which of them mention a directive
 //	load     types, with dependencies from export data only
 //	scan     comments to directives on functions
 //	analyze  directives to an agent: kinds, shapes, payload types
@@ -18,18 +18,24 @@ package gen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/token"
 	"go/types"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // OutputName is the name of the generated file in an agent's package.
 const OutputName = "agentcore_gen.go"
+
+// DefaultServer is the name of the generated constructor.
+const DefaultServer = "NewServer"
 
 // A Config says what to generate from. The zero value is the package in the
 // current directory.
@@ -40,7 +46,8 @@ type Config struct {
 	Patterns []string
 	// Tags are build tags, separated by commas.
 	Tags string
-	// Server is the name of the generated constructor. The default is NewServer.
+	// Server is the name of the generated constructor. The default is
+	// DefaultServer.
 	Server string
 }
 
@@ -106,36 +113,27 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		config.Patterns = []string{"."}
 	}
 	if config.Server == "" {
-		config.Server = "NewServer"
+		config.Server = DefaultServer
 	}
 	if err := config.check(); err != nil {
 		return nil, err
 	}
 	diagnostics := &diagnostics{fset: token.NewFileSet()}
-	listed, err := list(ctx, config, diagnostics)
+	dirs, err := list(ctx, config, diagnostics)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := load(ctx, config, dirs, diagnostics)
 	if err != nil {
 		return nil, err
 	}
 	var files []File
-	var annotated []*listedPackage
-	for _, pkg := range listed {
-		switch {
-		case pkg.annotated:
-			annotated = append(annotated, pkg)
-		case pkg.output.ours && !pkg.outputExcluded:
-			files = append(files, File{Path: pkg.output.path, Previous: pkg.output.content})
-		}
-	}
-	loaded, err := load(ctx, config, annotated, diagnostics)
-	if err != nil {
-		return nil, err
-	}
 	for _, pkg := range loaded {
 		content, err := generate(pkg, config, diagnostics)
 		if err != nil {
 			return nil, err
 		}
-		if content != nil || pkg.output.ours && !pkg.outputExcluded {
+		if content != nil || pkg.output.ours && !pkg.unsettled {
 			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})
 		}
 	}
@@ -180,26 +178,49 @@ type output struct {
 	path    string
 	content []byte // nil when there is no file
 	ours    bool   // it may be overwritten or removed
+	// unreadable: it is no file, but a directory or something stranger.
+	unreadable bool
 }
 
 // refuse reports a file that is not ours.
 func (o output) refuse(diagnostics *diagnostics) {
+	problem := "agentcore-gen did not write this file and will not overwrite it"
+	if o.unreadable {
+		problem = "the generated file belongs here, and what lies in its place is no file"
+	}
 	file := diagnostics.fset.AddFile(o.path, -1, len(o.content))
-	diagnostics.add(codeForeignFile, at(file.Pos(0)), "agentcore-gen did not write this file and will not overwrite it: rename or delete it")
+	diagnostics.add(codeForeignFile, at(file.Pos(0)), "%s: rename or delete it", problem)
 }
 
 func readOutput(dir string) (output, error) {
 	out := output{path: filepath.Join(dir, OutputName)}
-	content, err := os.ReadFile(out.path)
-	if os.IsNotExist(err) {
+	info, err := os.Stat(out.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil // or it is a link to nothing, which Write replaces
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		out.content, out.unreadable = []byte{}, true
 		return out, nil
 	}
+	content, err := os.ReadFile(out.path)
 	if err != nil {
 		return out, err
 	}
 	if content == nil {
 		content = []byte{}
 	}
-	out.content, out.ours = content, isOurs(content)
+	out.content, out.ours = content, isOurs(content) || isConflict(content)
 	return out, nil
 }
+
+// isConflict reports whether a file begins with a merge conflict whose sides
+// are all ours. Mostly the header is what they have in common, but it is not
+// when they end their lines in different ways.
+func isConflict(content []byte) bool {
+	rest, found := strings.CutPrefix(string(content), "<<<<<<< ")
+	sides, _, closed := strings.Cut(rest, "\n>>>>>>> ")
+	_, sides, _ = strings.Cut(sides, "\n") // behind the label
+	return found && closed && !slices.ContainsFunc(sideMarker.Split(sides, -1), func(side string) bool { return !isOurs([]byte(side)) })
+}
+
+var sideMarker = regexp.MustCompile(`(?m)^(\|{7}.*|={7}\r?)\n`)

@@ -1,9 +1,11 @@
 package gen
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +16,7 @@ import (
 // invalid reports the type errors that keep the signature of a handler from
 // having types, if there are any.
 func (a *analyzer) invalid(h *handler) bool {
-	search := &invalidSearch{root: a.pkg.graph, seen: make(map[types.Type]bool)}
+	search := &invalidSearch{sources: a.pkg.sources, seen: make(map[types.Type]bool)}
 	signature := h.fn.Signature()
 	for _, tuple := range []*types.Tuple{signature.Params(), signature.Results()} {
 		for v := range tuple.Variables() {
@@ -44,18 +46,24 @@ func (a *analyzer) needs(h *handler, errs []types.Error) {
 	var problem *problem
 	for _, err := range errs {
 		if continued(err) {
-			problem.relate(at(err.Pos), "%s", strings.TrimSpace(err.Msg))
+			problem.relate(at(err.Pos), "%s", strings.TrimSpace(short(err.Msg)))
 			continue
 		}
-		first, _, _ := strings.Cut(err.Msg, "\n")
+		first, _, _ := strings.Cut(short(err.Msg), "\n")
 		remedy := ": correct it"
-		if strings.Contains(first, ": go get ") {
+		if strings.Contains(first, ": go ") {
 			remedy = ""
 		}
 		problem = a.add(codeInvalidType, at(err.Pos), "%s%s, then generate again", strings.TrimSuffix(first, ":"), remedy)
 		problem.relate(h.decl.Name, "it is needed by the %s %s", h.kind, h.title())
 	}
 }
+
+// short leaves only names of packages where the type checker writes paths: it
+// does when it has come across two of one name, related or not.
+func short(message string) string { return quotedPath.ReplaceAllString(message, "$1.") }
+
+var quotedPath = regexp.MustCompile(`"(?:[^"]*/)?([^"/]+)"\.`)
 
 // continued reports whether an error goes on from the one before it.
 func continued(err types.Error) bool { return strings.HasPrefix(err.Msg, "\t") }
@@ -123,10 +131,7 @@ func importErrors(pkg *packages.Package, name *types.PkgName) []types.Error {
 			}
 			failed := errorsInside(pkg, spec)
 			for i := range failed {
-				failed[i].Msg = "could not import " + path
-				if imported := pkg.Imports[path]; imported != nil && len(imported.Errors) > 0 {
-					failed[i].Msg = strings.Replace(imported.Errors[0].Msg, "; to add it:\n\tgo get ", ": go get ", 1)
-				}
+				failed[i].Msg = importError(pkg, path)
 			}
 			return failed
 		}
@@ -134,12 +139,28 @@ func importErrors(pkg *packages.Package, name *types.PkgName) []types.Error {
 	return nil
 }
 
+func importError(pkg *packages.Package, path string) string {
+	imported := pkg.Imports[path]
+	switch {
+	case path == "C":
+		return "C could not be imported, which takes a C compiler, C code that compiles, and imported packages that do"
+	case imported == nil || len(imported.Errors) == 0:
+		return "could not import " + path
+	case pkg.Module != nil && strings.HasPrefix(path, pkg.Module.Path+"/") && strings.HasPrefix(imported.Errors[0].Msg, "no required module"):
+		return fmt.Sprintf("neither this module nor one that it requires has package %s", path)
+	}
+	return goRemedy.ReplaceAllString(strings.Replace(imported.Errors[0].Msg, "import lookup disabled by -mod=vendor", "go mod vendor", 1), ": ")
+}
+
+// goRemedy comes before a command that is the go command's remedy.
+var goRemedy = regexp.MustCompile(`; to \w+(?: it)?:\n\t`)
+
 // invalidSearch looks for invalid types in what a signature reaches, and finds
 // where they are written.
 type invalidSearch struct {
-	root  *packages.Package
-	seen  map[types.Type]bool
-	found []written
+	sources []*packages.Package
+	seen    map[types.Type]bool
+	found   []written
 }
 
 // visit looks into a type that is written in the node.
@@ -172,16 +193,14 @@ func (s *invalidSearch) visit(t types.Type, in written) {
 // declaration returns where a type is declared, or where it is mentioned when
 // its package was not loaded from source: such a package has no errors.
 func (s *invalidSearch) declaration(obj *types.TypeName, mention written) written {
-	found := mention
-	packages.Visit([]*packages.Package{s.root}, func(pkg *packages.Package) bool {
-		if pkg.Types == obj.Pkg() && pkg.Types != nil {
+	for _, pkg := range s.sources {
+		if pkg.Types == obj.Pkg() {
 			if spec := declaration(pkg, obj.Pos()); spec != nil {
-				found = written{pkg, spec}
+				return written{pkg, spec}
 			}
 		}
-		return found == mention
-	}, nil)
-	return found
+	}
+	return mention
 }
 
 // declaration returns the specification that declares a name, at a package's top

@@ -1,12 +1,16 @@
 package gen
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"go/build"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,108 +18,253 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// listedPackage is a package before its types are known.
-type listedPackage struct {
+// directory is a directory that may hold an agent, before the go command has
+// said what is built of it.
+type directory struct {
 	path      string
-	dir       string
-	annotated bool     // one of its files, or of its tests, mentions a directive
-	unbuilt   []string // files that do, and that are not built now
+	mentioned []string          // files, tests included, whose text mentions a directive
+	sources   map[string][]byte // of all files but tests and the output
 	output    output
-	// outputBreaksList: the go command must not see the output, for its
-	// package clause would make the package look like another.
-	outputBreaksList bool
-	// outputExcluded: the output, or a file that mentions a directive, is not
-	// built in this run, which cannot tell whether the output is still needed.
-	outputExcluded bool
+	// misleading: the go command must not see the output, for its package
+	// clause would make the package look like another.
+	misleading bool
 }
 
-// list resolves the patterns. Packages that mention no directive cost no more
-// than reading their files.
-func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*listedPackage, error) {
+// list resolves the patterns to the directories that mention a directive, or
+// hold an output. What the others cost is reading their files.
+//
+// Patterns of directories are resolved here, by the rules of the go command: to
+// ask it takes as long as all the rest does. What is out of the ordinary is left
+// to it.
+func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*directory, error) {
+	l := &lister{config: config, seen: make(map[string]bool)}
+	var everything, others []string
+	for _, pattern := range config.Patterns {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if slices.Contains([]string{"...", "all", "cmd", "std", "tool", "work"}, pattern) {
+			everything = append(everything, pattern)
+		} else if found, err := l.local(pattern); err != nil {
+			return nil, err
+		} else if !found {
+			others = append(others, pattern)
+		}
+	}
+	if len(others) > 0 {
+		if err := l.ask(ctx, others, false, diagnostics); err != nil {
+			return nil, err
+		}
+	}
+	if len(everything) > 0 {
+		if err := l.ask(ctx, everything, true, diagnostics); err != nil {
+			return nil, err
+		}
+	}
+	return l.found, nil
+}
+
+type lister struct {
+	config Config
+	seen   map[string]bool // directories
+	found  []*directory
+}
+
+// local resolves a pattern of directories. It has found nothing when the
+// pattern is another one, or there is no Go file.
+func (l *lister) local(pattern string) (found bool, err error) {
+	if !build.IsLocalImport(pattern) && !filepath.IsAbs(pattern) {
+		return false, nil
+	}
+	root, below := strings.CutSuffix(filepath.ToSlash(pattern), "/...")
+	if root == "" || strings.Contains(root, "...") || strings.Contains(root, "@") {
+		return false, nil
+	}
+	if !filepath.IsAbs(pattern) {
+		root = filepath.Join(l.config.Dir, root)
+	}
+	if root, err = filepath.Abs(filepath.FromSlash(root)); err != nil {
+		return false, err
+	}
+	if !below {
+		return l.inspect(root)
+	}
+	if ignores(root) {
+		return false, nil
+	}
+	any := false
+	err = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		path = filepath.Clean(path)
+		if err != nil && path != root {
+			return nil // it has gone, or is nobody's to read: there is no agent in it
+		}
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		if path != root {
+			name := entry.Name()
+			if name[0] == '.' || name[0] == '_' || name == "testdata" || name == "vendor" || isFile(filepath.Join(path, "go.mod")) {
+				return fs.SkipDir
+			}
+		}
+		found, err := l.inspect(path)
+		any = any || found
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return any, err
+}
+
+// ignores reports whether the go.mod of a directory's module makes the go
+// command ignore directories, or may do so.
+func ignores(dir string) bool {
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil {
+			return bytes.Contains(text, []byte("ignore"))
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return true // it belongs to no module, which the go command is to explain
+		}
+		dir = parent
+	}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// ask lets the go command resolve patterns. Those that stand for everything, such
+// as all, match packages of other modules that nobody thinks of.
+func (l *lister) ask(ctx context.Context, patterns []string, everything bool, diagnostics *diagnostics) error {
+	packs, err := query(ctx, l.config, patterns)
+	if err != nil {
+		return err
+	}
+	if len(packs) == 0 {
+		return fmt.Errorf("no package matches %s", strings.Join(patterns, " "))
+	}
+	for _, pkg := range packs {
+		if everything && (pkg.Module == nil || !pkg.Module.Main) {
+			continue
+		}
+		if pkg.Dir == "" || len(pkg.GoFiles) == 0 && len(pkg.IgnoredFiles) == 0 {
+			reportErrors(l.config, pkg, diagnostics)
+			continue
+		}
+		before := len(l.found)
+		if _, err := l.inspect(pkg.Dir); err != nil {
+			return err
+		}
+		if len(l.found) > before && foreign(pkg, diagnostics) {
+			l.found = l.found[:before]
+		}
+	}
+	return nil
+}
+
+// query asks the go command what packages there are.
+func query(ctx context.Context, config Config, patterns []string) ([]*packages.Package, error) {
 	packs, err := packages.Load(&packages.Config{
 		Mode:       packages.NeedName | packages.NeedFiles | packages.NeedModule,
 		Context:    ctx,
 		Dir:        config.Dir,
 		BuildFlags: buildFlags(config),
-	}, config.Patterns...)
+	}, patterns...)
 	if err != nil {
 		return nil, goCommandError(err)
 	}
-	if len(packs) == 0 {
-		return nil, fmt.Errorf("no package matches %s", strings.Join(config.Patterns, " "))
-	}
-	var listed []*listedPackage
-	for _, pkg := range packs {
-		if pkg.Dir == "" || len(pkg.GoFiles) == 0 {
-			for _, err := range pkg.Errors {
-				diagnostics.add(codeGoList, nil, "%s: %s", pkg.PkgPath, strings.TrimSpace(err.Msg))
+	return packs, nil
+}
+
+// reportErrors reports what the go command says of a package that it cannot
+// make out.
+func reportErrors(config Config, pkg *packages.Package, diagnostics *diagnostics) {
+	for _, err := range pkg.Errors {
+		message := pkg.PkgPath + ": " + strings.TrimSpace(err.Msg)
+		for _, r := range remedies {
+			if strings.Contains(message, r.says) {
+				message += ": " + r.remedy
+				break
 			}
-			continue
 		}
-		l, err := inspect(pkg)
-		if err != nil {
-			return nil, err
+		if info, err := os.Stat(filepath.Join(config.Dir, pkg.PkgPath)); err == nil && info.IsDir() && !build.IsLocalImport(pkg.PkgPath) && !filepath.IsAbs(pkg.PkgPath) {
+			message, _, _ = strings.Cut(message, "; to add it:")
+			message += ": for the directory, write ./" + pkg.PkgPath
 		}
-		if (l.annotated || l.output.ours) && pkg.Module != nil && !pkg.Module.Main {
-			diagnostics.add(codeOtherModule, nil, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
-			continue
-		}
-		listed = append(listed, l)
+		diagnostics.add(codeGoList, nil, "%s", message)
 	}
-	return listed, nil
 }
 
-// inspect reads the files of a package as text.
-func inspect(pkg *packages.Package) (*listedPackage, error) {
-	l := &listedPackage{path: pkg.PkgPath, dir: pkg.Dir}
-	var err error
-	if l.output, err = readOutput(pkg.Dir); err != nil {
-		return nil, err
-	}
-	names := make(map[string]bool) // of the package, by its other files
-	for _, file := range pkg.GoFiles {
-		if file == l.output.path && l.output.ours {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		l.annotated = l.annotated || mention.Match(source)
-		names[packageClause(source)] = true
-	}
-	for _, file := range unbuiltFiles(pkg) {
-		source, err := os.ReadFile(file)
-		if err == nil && file != l.output.path && mention.Match(source) {
-			l.unbuilt = append(l.unbuilt, file)
-			test := strings.HasSuffix(file, "_test.go")
-			l.annotated = l.annotated || test
-			l.outputExcluded = l.outputExcluded || !test
-		}
-	}
-	if l.output.ours {
-		l.outputExcluded = l.outputExcluded || !slices.Contains(pkg.GoFiles, l.output.path)
-		l.outputBreaksList = !names[packageClause(l.output.content)]
-	}
-	return l, nil
+// remedies are for what the go command says without saying what to do.
+var remedies = []struct{ says, remedy string }{
+	{"cannot import absolute path", "agentcore-gen needs modules, so unset GO111MODULE"},
+	{"does not contain modules listed in go.work", "name the directory of one, as in ./agent/..., or write work for all of them"},
+	{"does not contain main module", "run agentcore-gen in a module, or make one with go mod init"},
+	{"does not contain package", "run agentcore-gen in the module that the directory belongs to"},
+	{"outside main module", "run agentcore-gen in the module that the directory belongs to"},
+	{".: no Go files in", "name the directory of an agent, or write ./... for all below this one"},
 }
 
-// unbuiltFiles returns the tests of a package, and the files that the present
-// constraints exclude.
-func unbuiltFiles(pkg *packages.Package) []string {
-	var files []string
-	entries, _ := os.ReadDir(pkg.Dir) // without one there are no tests
+// foreign reports a package that belongs to a module which is not ours to write
+// into.
+func foreign(pkg *packages.Package, diagnostics *diagnostics) bool {
+	if pkg.Module == nil || pkg.Module.Main {
+		return false
+	}
+	diagnostics.add(codeOtherModule, nil, "package %s belongs to module %s, which is not the main module here: run agentcore-gen in that module", pkg.PkgPath, pkg.Module.Path)
+	return true
+}
+
+// inspect reads the files of a directory as text, and notes it if there is
+// anything to do. It reports whether there are Go files.
+func (l *lister) inspect(path string) (found bool, err error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false, nil // the go command says it better
+	}
+	dir := &directory{path: path, sources: make(map[string][]byte)}
+	if dir.output, err = readOutput(path); err != nil {
+		return false, err
+	}
+	clause := ""
+	if dir.output.ours {
+		clause = packageClause(dir.output.content)
+	}
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasSuffix(name, "_test.go") && name[0] != '.' && name[0] != '_' {
-			files = append(files, filepath.Join(pkg.Dir, name))
+		name := entry.Name()
+		if filepath.Ext(name) != ".go" || entry.IsDir() {
+			continue
+		}
+		found = true
+		file := filepath.Join(path, name)
+		if file == dir.output.path && dir.output.ours || name[0] == '.' || name[0] == '_' {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			continue // the go command says it, if it matters
+		}
+		if mentions(source) {
+			dir.mentioned = append(dir.mentioned, file)
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		dir.sources[file] = source
+		if dir.output.ours && packageClause(source) != clause {
+			dir.misleading = true
 		}
 	}
-	for _, file := range pkg.IgnoredFiles {
-		if filepath.Ext(file) == ".go" && !slices.Contains(files, file) {
-			files = append(files, file)
-		}
+	if (len(dir.mentioned) > 0 || dir.output.ours) && !l.seen[path] {
+		l.seen[path] = true
+		l.found = append(l.found, dir)
 	}
-	return files
+	return found, nil
 }
 
 // packageClause returns the package name that a source declares, or "".
@@ -127,8 +276,21 @@ func packageClause(source []byte) string {
 	return file.Name.Name
 }
 
+// refusal returns why the go command does not load packages. When it needs
+// export data as well, package packages takes all failures for those of a
+// build, and does not tell.
+func refusal(ctx context.Context, config Config, patterns []string) error {
+	if _, err := query(ctx, config, patterns); err != nil {
+		return err
+	}
+	return errors.New("the go command loads no package, and does not say why: go build does")
+}
+
 // goCommandError leaves what the go command says of a failure.
 func goCommandError(err error) error {
+	if _, missing := exec.LookPath("go"); missing != nil {
+		return fmt.Errorf("%w: install Go, or add the directory of its go command to PATH", missing)
+	}
 	if _, says, ok := strings.Cut(err.Error(), "stderr: "); ok {
 		return errors.New(strings.TrimSpace(says))
 	}
@@ -140,4 +302,13 @@ func buildFlags(config Config) []string {
 		return nil
 	}
 	return []string{"-tags=" + config.Tags}
+}
+
+// isBuilt reports whether a file is built under the present constraints, as far
+// as that can be said without the go command.
+func isBuilt(config Config, path string) bool {
+	matcher := build.Default
+	matcher.BuildTags = slices.DeleteFunc(strings.Split(config.Tags, ","), func(tag string) bool { return tag == "" })
+	built, err := matcher.MatchFile(filepath.Dir(path), filepath.Base(path))
+	return built && err == nil
 }

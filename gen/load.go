@@ -2,7 +2,6 @@ package gen
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -10,8 +9,8 @@ import (
 	"go/scanner"
 	"go/token"
 	"go/types"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,16 +18,21 @@ import (
 )
 
 // loadedPackage is a package with its syntax and its types. Function bodies
-// are left out, but for their braces.
+// may be left out, but for their braces.
 type loadedPackage struct {
-	*listedPackage
 	name    string
+	dir     string
 	fset    *token.FileSet
-	files   []*ast.File // without our output
-	unbuilt []*ast.File // see listedPackage
+	files   []*ast.File // without tests and our output
+	unbuilt []*ast.File // that mention a directive: tests, and what constraints exclude
 	types   *types.Package
 	info    *types.Info
-	graph   *packages.Package // with what it imports
+	graph   *packages.Package   // with what it imports
+	sources []*packages.Package // all of the run that have syntax
+	output  output
+	// unsettled: the output, or a file that mentions a directive, is not built
+	// in this run, which cannot tell whether the output is still needed.
+	unsettled bool
 }
 
 // isTest reports whether a file is one by its name on disk.
@@ -36,78 +40,142 @@ func isTest(fset *token.FileSet, file *ast.File) bool {
 	return strings.HasSuffix(fset.PositionFor(file.Package, false).Filename, "_test.go")
 }
 
-// load type-checks packages from source and everything they import from export
-// data. What does not type-check is not a problem here, unless a directive
-// needs it: the code may well call what is yet to be generated. A package with
-// a file that does not parse is reported and left out.
-func load(ctx context.Context, config Config, listed []*listedPackage, diagnostics *diagnostics) ([]*loadedPackage, error) {
-	if len(listed) == 0 {
+// load type-checks the packages in directories from source and everything they
+// import from export data. What does not type-check is not a problem here,
+// unless a directive needs it: the code may well call what is yet to be
+// generated. A package with a file that does not parse is reported and left out.
+func load(ctx context.Context, config Config, dirs []*directory, diagnostics *diagnostics) (loaded []*loadedPackage, err error) {
+	if len(dirs) == 0 {
 		return nil, nil
 	}
-	flags := buildFlags(config)
-	overlay, remove, err := overlayWithout(listed)
+	overlay, err := newOverlay(dirs)
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
-	if overlay != "" {
-		// Not packages.Config.Overlay, with which no export data is used.
-		flags = append(flags, "-overlay="+overlay)
+	defer func() { err = errors.Join(err, overlay.remove()) }()
+	flags, err := overlay.flags()
+	if err != nil {
+		return nil, err
 	}
 	var patterns []string
-	byPath := make(map[string]*listedPackage)
-	for _, l := range listed {
-		patterns = append(patterns, l.path)
-		byPath[l.path] = l
+	for _, dir := range dirs {
+		patterns = append(patterns, dir.path)
 	}
-	fset := diagnostics.fset
 	sources := &sources{errors: make(map[string]scanner.ErrorList)}
 	packs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
 			packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
 		Context:    ctx,
 		Dir:        config.Dir,
-		BuildFlags: flags,
-		Fset:       fset,
+		BuildFlags: append(flags, buildFlags(config)...),
+		Fset:       diagnostics.fset,
 		ParseFile:  sources.parse,
 	}, patterns...)
 	if err != nil {
 		return nil, goCommandError(err)
 	}
-	var loaded []*loadedPackage
+	if len(packs) == 0 {
+		return nil, refusal(ctx, config, patterns)
+	}
+	var withSyntax []*packages.Package
+	packages.Visit(packs, nil, func(pkg *packages.Package) {
+		if len(pkg.Syntax) > 0 {
+			withSyntax = append(withSyntax, pkg)
+		}
+	})
 	for _, pkg := range packs {
-		l := byPath[pkg.PkgPath]
-		if l == nil || pkg.Types == nil {
-			return nil, fmt.Errorf("package %s could not be loaded: %v", pkg.PkgPath, pkg.Errors)
+		p, err := newPackage(config, directoryOf(pkg, dirs), pkg, sources, diagnostics)
+		if err != nil {
+			return nil, err
 		}
-		p := &loadedPackage{listedPackage: l, name: pkg.Name, fset: fset, types: pkg.Types, info: pkg.TypesInfo, graph: pkg}
-		broken := false
-		for _, file := range pkg.Syntax {
-			path := fset.Position(file.FileStart).Filename
-			if path == l.output.path && l.output.ours {
-				continue
-			}
-			if errs := sources.errors[path]; len(errs) > 0 {
-				broken = true
-				if path == l.output.path {
-					l.output.refuse(diagnostics)
-				} else { // what follows the first is often its consequence
-					place := at(fset.File(file.FileStart).Pos(errs[0].Pos.Offset))
-					diagnostics.add(codeSyntax, place, "%s: correct the syntax, then generate again", errs[0].Msg)
-				}
-			}
-			p.files = append(p.files, file)
-		}
-		if !broken && p.isOne(diagnostics) {
-			for _, path := range l.unbuilt {
-				if file, _ := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution); file != nil {
-					p.unbuilt = append(p.unbuilt, file)
-				}
-			}
+		if p != nil {
+			p.sources = withSyntax
 			loaded = append(loaded, p)
 		}
 	}
 	return loaded, nil
+}
+
+// directoryOf returns the directory that a package was found in, or nil.
+func directoryOf(pkg *packages.Package, dirs []*directory) *directory {
+	resolved := func(path string) string {
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			return target
+		}
+		return path
+	}
+	i := slices.IndexFunc(dirs, func(dir *directory) bool { return dir.path == pkg.Dir })
+	if i < 0 && pkg.Dir != "" {
+		i = slices.IndexFunc(dirs, func(dir *directory) bool { return resolved(dir.path) == resolved(pkg.Dir) })
+	}
+	if i < 0 {
+		return nil
+	}
+	return dirs[i]
+}
+
+// newPackage makes a package of what was loaded. It returns nil for one that
+// cannot go on to the next step.
+func newPackage(config Config, dir *directory, pkg *packages.Package, sources *sources, diagnostics *diagnostics) (*loadedPackage, error) {
+	if dir == nil || len(pkg.GoFiles) == 0 && len(pkg.IgnoredFiles) == 0 {
+		reportErrors(config, pkg, diagnostics)
+		return nil, nil
+	}
+	if foreign(pkg, diagnostics) {
+		return nil, nil
+	}
+	p := &loadedPackage{
+		name: pkg.Name, dir: pkg.Dir, fset: diagnostics.fset, output: dir.output,
+		types: pkg.Types, info: pkg.TypesInfo, graph: pkg,
+	}
+	p.output.path = filepath.Join(pkg.Dir, OutputName)
+	if dir.output.ours {
+		p.unsettled = !slices.Contains(pkg.GoFiles, p.output.path)
+		if dir.misleading {
+			p.unsettled = !isBuilt(config, p.output.path)
+		}
+	}
+	for _, path := range dir.mentioned {
+		path = filepath.Join(pkg.Dir, filepath.Base(path))
+		if slices.Contains(pkg.GoFiles, path) || path == p.output.path {
+			continue
+		}
+		p.unsettled = p.unsettled || !strings.HasSuffix(path, "_test.go")
+		if file, _ := parser.ParseFile(p.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution); file != nil {
+			if comment, err := badConstraint(file); err != nil {
+				diagnostics.add(codeSyntax, comment, "%v in the build constraint: correct it, then generate again", err)
+				return nil, nil
+			}
+			p.unbuilt = append(p.unbuilt, file)
+		}
+	}
+	if len(pkg.GoFiles) == 0 {
+		return p, nil
+	}
+	if pkg.Types == nil {
+		return nil, fmt.Errorf("package %s could not be loaded: %v", pkg.PkgPath, pkg.Errors)
+	}
+	broken := false
+	for _, file := range pkg.Syntax {
+		path := p.fset.Position(file.FileStart).Filename
+		if path == p.output.path && p.output.ours {
+			continue
+		}
+		if errs := sources.errors[path]; len(errs) > 0 {
+			broken = true
+			if path == p.output.path {
+				p.output.refuse(diagnostics)
+			} else { // what follows the first is often its consequence
+				place := at(p.fset.File(file.FileStart).Pos(errs[0].Pos.Offset))
+				diagnostics.add(codeSyntax, place, "%s: correct the syntax, then generate again", errs[0].Msg)
+			}
+		}
+		p.files = append(p.files, file)
+	}
+	if broken || !p.isOne(diagnostics) {
+		return nil, nil
+	}
+	return p, nil
 }
 
 // isOne reports files that are not of one package.
@@ -129,7 +197,7 @@ type sources struct {
 }
 
 func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.File, error) {
-	if filepath.Base(path) == OutputName && isOurs(source) {
+	if filepath.Base(path) == OutputName && (isOurs(source) || isConflict(source)) {
 		return parser.ParseFile(fset, path, source, parser.PackageClauseOnly)
 	}
 	file, err := parser.ParseFile(fset, path, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -146,36 +214,4 @@ func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.F
 		}
 	}
 	return file, err
-}
-
-// overlayWithout writes an overlay file for the go command in which the outputs
-// that would mislead it are gone. The path is "" when there are none.
-func overlayWithout(listed []*listedPackage) (path string, remove func(), err error) {
-	var overlay struct{ Replace map[string]string }
-	overlay.Replace = make(map[string]string)
-	for _, l := range listed {
-		if l.outputBreaksList {
-			overlay.Replace[l.output.path] = "" // as if deleted
-		}
-	}
-	if len(overlay.Replace) == 0 {
-		return "", func() {}, nil
-	}
-	text, err := json.Marshal(overlay)
-	if err != nil {
-		return "", nil, err
-	}
-	file, err := os.CreateTemp("", "agentcore-gen-*.json")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() { os.Remove(file.Name()) }
-	if _, err = file.Write(text); err == nil {
-		err = file.Close()
-	}
-	if err != nil {
-		remove()
-		return "", nil, err
-	}
-	return file.Name(), remove, nil
 }

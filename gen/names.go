@@ -1,13 +1,16 @@
 package gen
 
 import (
+	"cmp"
 	"go/ast"
-	"go/build"
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +29,13 @@ type names struct {
 	imports   []imported
 	receivers []string // parameters of the constructor, as agent.receivers
 	launchers map[*handler]launcher
+
+	// shadowed are the predeclared identifiers that mean something else in the
+	// package, and so in the types of its handlers.
+	shadowed map[string]bool
+	// ownError and ownNil: in some build of the package, error and nil do. They
+	// are what the output writes of its own accord.
+	ownError, ownNil bool
 
 	opts, ctx, in, conn, writer, request, session string // locals
 }
@@ -71,54 +81,78 @@ func (p *planner) take(name string) bool {
 }
 
 // free reports whether a name can be used. What is reserved here includes what
-// jennifer would rename.
+// jennifer would rename, all that is predeclared, and init, which no import can
+// be called.
 func (p *planner) free(name string) bool {
-	return token.IsIdentifier(name) && !p.taken[name] && !jen.IsReservedWord(name)
+	return token.IsIdentifier(name) && name != "_" && name != "init" && !p.taken[name] && !jen.IsReservedWord(name) && types.Universe.Lookup(name) == nil
 }
 
 // planNames chooses the names. A generated function whose name is taken is
 // reported: its name is part of the package's surface, and not ours to bend.
 func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *names {
 	p := &planner{taken: make(map[string]bool)}
-	existing := declarations(pkg, config.Tags)
-	for name := range existing {
+	existing := surroundings(pkg, agent.constraint, config)
+	for name := range existing.names {
 		p.taken[name] = true
 	}
 	n := &names{launchers: make(map[*handler]launcher)}
 	claim := func(name, what, remedy string) {
-		if d := existing[name]; d.built {
-			diagnostics.add(codeNameTaken, d.name, "%s is the name of %s: %s", name, what, remedy)
-		} else if spec := importOf(pkg, name); spec != nil {
-			diagnostics.add(codeNameImported, spec, "this import brings the name %s into the package, which is that of %s: import it under a name of its own", name, what)
-		}
 		p.taken[name] = true
+		if d := existing.names[name]; d.beside {
+			diagnostics.add(codeNameTaken, d.name, "%s is the name of %s: %s", name, what, remedy)
+			return
+		}
+		var place analysis.Range
+		if spec := importOf(pkg, name); spec != nil {
+			place = spec
+		} else if d := existing.imports[name]; d.beside {
+			place = d.name
+		} else {
+			return
+		}
+		diagnostics.add(codeNameImported, place, "this import brings the name %s into the package, which is that of %s: import it under a name of its own", name, what)
 	}
 	if agent.serves() {
 		n.server = config.Server
 		claim(n.server, "the generated constructor", "rename this one, or generate with -server and another name")
 	}
+	type place struct {
+		recv *types.Named
+		name string
+	}
+	launched := make(map[place]*handler)
 	for _, h := range agent.of(task) {
 		name := launcherName(h.fn.Name())
 		n.launchers[h] = launcher{name: name}
 		what := "the generated launcher of task " + h.title()
+		if first := launched[place{h.recv, name}]; first != nil {
+			diagnostics.add(codeNameTaken, h.decl.Name, "%s is the name of the generated launchers of task %s and of task %s: rename one of the two", name, first.title(), h.title()).
+				relate(first.decl.Name, "task %s is here", first.title())
+			continue
+		}
+		launched[place{h.recv, name}] = h
 		if h.recv == nil {
 			claim(name, what, "rename one of the two")
 			if name == n.server {
 				diagnostics.add(codeNameTaken, h.decl.Name, "%s is the name of %s and of the generated constructor: rename the task, or generate with -server and another name", name, what)
 			}
-		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil {
+		} else if obj, _, _ := types.LookupFieldOrMethod(h.recv, true, pkg.types, name); obj != nil && !pkg.isGenerated(obj) {
 			var place analysis.Range = h.decl.Name
 			if obj.Pkg() == pkg.types {
 				place = nameOf(obj)
 			}
 			diagnostics.add(codeNameTaken, place, "%s is the name of %s: rename one of the two", name, what)
+		} else if d := existing.methods[h.recv.Obj().Name()+"."+name]; d.beside {
+			diagnostics.add(codeNameTaken, d.name, "%s is the name of %s: rename one of the two", name, what)
 		}
 	}
-	for _, name := range []string{"error", "nil"} {
-		if d, ok := existing[name]; ok {
-			diagnostics.add(codeNameTaken, d.name, "generated code needs the predeclared %s: rename this one", name)
-		}
+
+	n.shadowed = make(map[string]bool)
+	for _, name := range types.Universe.Names() {
+		n.shadowed[name] = pkg.types.Scope().Lookup(name) != nil
 	}
+	_, n.ownError = existing.names["error"]
+	_, n.ownNil = existing.names["nil"]
 
 	n.imports = planImports(pkg, agent, p)
 	n.opts = p.pick("opts", "options")
@@ -130,13 +164,13 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 	for _, r := range agent.receivers() {
 		name := lowerFirst(r.named.Obj().Name())
 		_, size := utf8.DecodeRuneInString(name)
-		n.receivers = append(n.receivers, p.pick(name, name[:size], name+"Handlers"))
+		n.receivers = append(n.receivers, p.pick(name, name[:size], strings.TrimLeft(name, "_")+"Handlers"))
 	}
 	fallback := p.pick("r", "receiver")
 	for h, l := range n.launchers {
 		if h.recv != nil {
 			l.receiver = fallback
-			if own := h.fn.Signature().Recv().Name(); p.free(own) && own != "_" {
+			if own := h.fn.Signature().Recv().Name(); p.free(own) {
 				l.receiver = own
 			}
 			n.launchers[h] = l
@@ -146,60 +180,116 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 	return n
 }
 
-// planImports chooses the aliases. The name under which the package's own files
-// import a payload's package comes first, so that an alias does not depend on
-// which other packages the handlers need.
-func planImports(pkg *loadedPackage, agent *agent, p *planner) []imported {
+// planImports chooses the aliases: for a package of the runtime's or the
+// standard library's that the output itself needs, its own name; for one that
+// brings a payload, what the package's files call it.
+//
+// All packages that the files import get one, needed or not, so that no alias
+// depends on which handlers there are. It is the name that the files use,
+// unless they do not agree what that name stands for, or it is taken: then the
+// order of import paths decides. Packages that no file has a name for come after
+// them, and those that no file imports come last. So an alias changes only with
+// what the files call a package of that name, or, where no file imports any of
+// them, with which packages of one name are needed.
+func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
+	p := &planner{taken: maps.Clone(outer.taken)} // aliases that are not needed do not count for others
 	list := []imported{
 		{path: "context", name: "context"},
 		{path: "iter", name: "iter"},
 		{path: "net/http", name: "http"},
 		{path: runtimePath, name: "runtime"},
 	}
-	fixed := len(list)
-	seen := map[string]bool{agent.pkg.Path(): true}
-	for _, i := range list {
-		seen[i.path] = true
+	if slices.ContainsFunc(types.Universe.Names(), func(name string) bool { return outer.taken[name] }) {
+		list = append(list, imported{path: predeclaredPath, name: "predeclared"})
 	}
+	fixed := len(list)
+	needed := make(map[string]bool)
+	for _, i := range list {
+		needed[i.path] = true
+	}
+	seen := maps.Clone(needed)
+	seen[agent.pkg.Path()] = true
 	note := func(other *types.Package) {
-		if other != nil && !seen[other.Path()] {
+		if !seen[other.Path()] {
 			seen[other.Path()] = true
 			list = append(list, imported{path: other.Path(), name: other.Name()})
 		}
 	}
-	for _, h := range agent.handlers {
-		for _, t := range h.types() {
-			types.TypeString(t, func(other *types.Package) string { note(other); return "" })
+	for _, other := range pkg.types.Imports() {
+		if token.IsIdentifier(other.Name()) { // one that could not be imported is called as its path
+			note(other)
 		}
 	}
-	slices.SortFunc(list[fixed:], func(a, b imported) int { return strings.Compare(a.path, b.path) })
-	for i := range list {
-		own := sourceAlias(pkg, list[i].path)
-		candidates := []string{own, list[i].name} // "" is never free
-		if i < fixed {
-			candidates = []string{list[i].name, own}
+	for _, h := range agent.handlers {
+		if h.shape == shapeRawConn {
+			needed[websocketPath] = true
+			note(types.NewPackage(websocketPath, "websocket"))
 		}
-		list[i].alias = p.pick(append(candidates, parentElement(list[i].path)+list[i].name)...)
+		for _, t := range h.types() {
+			types.TypeString(t, func(other *types.Package) string {
+				needed[other.Path()] = true
+				note(other)
+				return ""
+			})
+		}
+	}
+	own := sourceNames(pkg)
+	rank := func(i imported) int {
+		switch {
+		case len(own[i.path]) > 0:
+			return 0
+		case slices.ContainsFunc(pkg.types.Imports(), func(other *types.Package) bool { return other.Path() == i.path }):
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(list[fixed:], func(a, b imported) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.path, b.path))
+	})
+	for i := range list { // before any makes do with a name that another file uses
+		candidates := own[list[i].path]
+		if i < fixed {
+			candidates = append([]string{list[i].name}, candidates...)
+		}
+		if j := slices.IndexFunc(candidates, p.take); j >= 0 {
+			list[i].alias = candidates[j]
+		}
+	}
+	for i := range list {
+		if name := list[i].name; list[i].alias == "" {
+			list[i].alias = p.pick(name, parentElement(list[i].path)+name)
+		}
+	}
+	list = slices.DeleteFunc(list, func(i imported) bool { return !needed[i.path] })
+	for _, i := range list {
+		outer.taken[i.alias] = true
 	}
 	return list
 }
 
-// sourceAlias returns the name that a file of the package gives to an import.
-func sourceAlias(pkg *loadedPackage, path string) string {
+// sourceNames returns the names that the package's files give to imports, by
+// path and in the order of files.
+func sourceNames(pkg *loadedPackage) map[string][]string {
+	found := make(map[string][]string)
 	for _, file := range pkg.files {
 		for _, spec := range file.Imports {
-			if p, _ := strconv.Unquote(spec.Path.Value); p == path && spec.Name != nil && spec.Name.Name != "_" && spec.Name.Name != "." {
-				return spec.Name.Name
+			obj := pkg.info.Implicits[spec]
+			if spec.Name != nil {
+				obj = pkg.info.Defs[spec.Name]
+			}
+			if name, ok := obj.(*types.PkgName); ok && name.Name() != "_" && name.Name() != "." {
+				path := name.Imported().Path()
+				found[path] = append(found[path], name.Name())
 			}
 		}
 	}
-	return ""
+	return found
 }
 
-// parentElement returns the last but one element of an import path, as letters
-// and digits, or std where there is none.
+// parentElement returns the element of an import path before the one that most
+// likely names the package, as letters and digits, or std where there is none.
 func parentElement(path string) string {
-	elements := strings.Split(path, "/")
+	elements := strings.Split(majorVersion.ReplaceAllString(path, ""), "/")
 	if len(elements) < 2 {
 		return "std"
 	}
@@ -212,20 +302,46 @@ func parentElement(path string) string {
 	return strings.TrimLeftFunc(letters, unicode.IsDigit) // a name cannot begin with one
 }
 
-// declared is where a name is declared.
-type declared struct {
-	name  analysis.Range
-	built bool // along with the output
+// assumedName returns the package name that a reader expects behind a path. An
+// import of another name shows it.
+func assumedName(importPath string) string {
+	return path.Base(majorVersion.ReplaceAllString(importPath, ""))
 }
 
-// declarations returns what the package declares at its top level, in test
+// majorVersion matches what follows the name in a path like x/model/v2, or like
+// gopkg.in/model.v3.
+var majorVersion = regexp.MustCompile(`[/.]v[0-9]+$`)
+
+// declared is where a name is declared.
+type declared struct {
+	name   analysis.Range
+	beside bool // there is a build that has it along with the output
+}
+
+// declarations are the names that a package has outside of its functions.
+type declarations struct {
+	names   map[string]declared
+	methods map[string]declared // as Type.Method, of the files that are not built now
+	imports map[string]declared // that files give to imports, of those files
+}
+
+func addNew(to map[string]declared, name string, d declared) {
+	if old, ok := to[name]; !ok || d.beside && !old.beside {
+		to[name] = d
+	}
+}
+
+// surroundings returns what the package declares at its top level, in test
 // files and in files for other systems as well: an import of that name in the
-// output would not compile beside them.
-func declarations(pkg *loadedPackage, tags string) map[string]declared {
-	found := make(map[string]declared)
+// output would not compile beside them. Nothing is known of what those files
+// import with a dot.
+func surroundings(pkg *loadedPackage, constraint string, config Config) declarations {
+	found := declarations{make(map[string]declared), make(map[string]declared), make(map[string]declared)}
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
-		found[name] = declared{nameOf(scope.Lookup(name)), true}
+		if obj := scope.Lookup(name); !pkg.isGenerated(obj) {
+			found.names[name] = declared{nameOf(obj), true}
+		}
 	}
 	entries, err := os.ReadDir(pkg.dir)
 	if err != nil {
@@ -235,37 +351,41 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 	for _, file := range pkg.files {
 		known[pkg.fset.PositionFor(file.Package, false).Filename] = true
 	}
-	matcher := build.Default
-	matcher.BuildTags = strings.Split(tags, ",")
 	for _, entry := range entries {
 		path := filepath.Join(pkg.dir, entry.Name())
-		if filepath.Ext(path) != ".go" || known[path] || path == pkg.output.path {
+		if filepath.Ext(path) != ".go" || strings.HasPrefix(entry.Name(), ".") || strings.HasPrefix(entry.Name(), "_") ||
+			known[path] || path == pkg.output.path {
 			continue
 		}
-		file, _ := parser.ParseFile(pkg.fset, path, nil, parser.SkipObjectResolution)
+		file, _ := parser.ParseFile(pkg.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if file == nil || file.Name.Name != pkg.name {
 			continue
 		}
-		built, _ := matcher.MatchFile(pkg.dir, entry.Name()) // a test file, for it is not known
-		add := func(name *ast.Ident) {
-			if _, ok := found[name.Name]; !ok {
-				found[name.Name] = declared{name, built}
+		// A test file is built, and not known. One that is not built now is in
+		// another build, in which the output is as well if it has no constraint.
+		// Files that are never built with others say ignore.
+		beside := isBuilt(config, path) || constraint == "" && buildConstraint(pkg.fset, file) != "ignore"
+		for _, spec := range file.Imports {
+			if spec.Name != nil {
+				addNew(found.imports, spec.Name.Name, declared{spec, beside})
 			}
 		}
 		for _, decl := range file.Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
 				if d.Recv == nil {
-					add(d.Name)
+					addNew(found.names, d.Name.Name, declared{d.Name, beside})
+				} else if len(d.Recv.List) > 0 {
+					addNew(found.methods, receiverName(d.Recv.List[0].Type)+"."+d.Name.Name, declared{d.Name, beside})
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					switch s := spec.(type) {
 					case *ast.TypeSpec:
-						add(s.Name)
+						addNew(found.names, s.Name.Name, declared{s.Name, beside})
 					case *ast.ValueSpec:
 						for _, name := range s.Names {
-							add(name)
+							addNew(found.names, name.Name, declared{name, beside})
 						}
 					}
 				}
@@ -273,6 +393,20 @@ func declarations(pkg *loadedPackage, tags string) map[string]declared {
 		}
 	}
 	return found
+}
+
+// receiverName returns the name of the type of a receiver that has no type
+// parameters, or "".
+func receiverName(expr ast.Expr) string {
+	switch e := expr.(type) {
+	case *ast.ParenExpr:
+		return receiverName(e.X)
+	case *ast.StarExpr:
+		return receiverName(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
 }
 
 // importOf returns the import through which a file of the package has a name

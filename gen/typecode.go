@@ -4,70 +4,81 @@ import (
 	"fmt"
 	"go/types"
 	"strconv"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 )
 
-// typeCode writes a type. Packages are called as the emitter's file imports
-// them.
-func typeCode(t types.Type) *jen.Statement {
+// typeCode writes a type. Packages are called as the file imports them.
+func (e *emitter) typeCode(t types.Type) *jen.Statement {
 	switch t := t.(type) {
 	case *types.Basic:
 		if t.Kind() == types.UnsafePointer {
-			return jen.Qual("unsafe", "Pointer")
+			return e.qual("unsafe", "Pointer")
 		}
-		return jen.Id(t.Name())
+		return e.predeclared(t.Name())
 	case *types.Alias:
-		return objectCode(t.Obj(), t.TypeArgs())
+		return e.objectCode(t.Obj(), t.TypeArgs())
 	case *types.Named:
-		return objectCode(t.Obj(), t.TypeArgs())
+		return e.objectCode(t.Obj(), t.TypeArgs())
 	case *types.Pointer:
-		return jen.Op("*").Add(typeCode(t.Elem()))
+		return jen.Op("*").Add(e.typeCode(t.Elem()))
 	case *types.Slice:
-		return jen.Index().Add(typeCode(t.Elem()))
+		return jen.Index().Add(e.typeCode(t.Elem()))
 	case *types.Array:
-		return jen.Index(jen.Lit(int(t.Len()))).Add(typeCode(t.Elem()))
+		return jen.Index(jen.Lit(int(t.Len()))).Add(e.typeCode(t.Elem()))
 	case *types.Map:
-		return jen.Map(typeCode(t.Key())).Add(typeCode(t.Elem()))
+		return jen.Map(e.typeCode(t.Key())).Add(e.typeCode(t.Elem()))
 	case *types.Chan:
 		switch t.Dir() {
 		case types.SendOnly:
-			return jen.Chan().Op("<-").Add(typeCode(t.Elem()))
+			return jen.Chan().Op("<-").Add(e.typeCode(t.Elem()))
 		case types.RecvOnly:
-			return jen.Op("<-").Chan().Add(typeCode(t.Elem()))
+			return jen.Op("<-").Chan().Add(e.typeCode(t.Elem()))
 		}
-		return jen.Chan().Parens(typeCode(t.Elem()))
+		return jen.Chan().Parens(e.typeCode(t.Elem()))
 	case *types.Struct:
 		var fields []jen.Code
 		for i := range t.NumFields() {
-			fields = append(fields, fieldCode(t.Field(i), t.Tag(i)))
+			fields = append(fields, e.fieldCode(t.Field(i), t.Tag(i)))
 		}
 		return jen.Struct(fields...)
 	case *types.Signature:
-		return jen.Func().Add(signatureCode(t))
+		return jen.Func().Add(e.signatureCode(t))
 	case *types.Interface:
-		return interfaceCode(t)
+		return e.interfaceCode(t)
 	}
 	panic(fmt.Sprintf("gen: a handler has the type %s, which analyze must have refused", t))
 }
 
-func objectCode(obj *types.TypeName, args *types.TypeList) *jen.Statement {
-	code := jen.Id(obj.Name())
-	if obj.Pkg() != nil {
-		code = jen.Qual(obj.Pkg().Path(), obj.Name())
+// predeclared writes a predeclared type. Where the package has something else of
+// that name, the type comes from a package that gives it another.
+func (e *emitter) predeclared(name string) *jen.Statement {
+	if e.names.shadowed[name] {
+		return e.qual(predeclaredPath, strings.ToUpper(name[:1])+name[1:])
+	}
+	return jen.Id(name)
+}
+
+func (e *emitter) objectCode(obj *types.TypeName, args *types.TypeList) *jen.Statement {
+	var code *jen.Statement
+	if obj.Pkg() == nil {
+		code = e.predeclared(obj.Name())
+	} else {
+		code = e.qual(obj.Pkg().Path(), obj.Name())
 	}
 	if args.Len() == 0 {
 		return code
 	}
 	var list []jen.Code
 	for arg := range args.Types() {
-		list = append(list, typeCode(arg))
+		list = append(list, e.typeCode(arg))
 	}
 	return code.Types(list...)
 }
 
-func fieldCode(field *types.Var, tag string) jen.Code {
-	code := typeCode(field.Type())
+func (e *emitter) fieldCode(field *types.Var, tag string) jen.Code {
+	code := e.typeCode(field.Type())
 	if !field.Embedded() {
 		code = jen.Id(field.Name()).Add(code)
 	}
@@ -85,29 +96,29 @@ func quote(tag string) string {
 	return strconv.Quote(tag)
 }
 
-func signatureCode(t *types.Signature) *jen.Statement {
+func (e *emitter) signatureCode(t *types.Signature) *jen.Statement {
 	list := func(tuple *types.Tuple, variadic bool) []jen.Code {
 		var codes []jen.Code
 		for i := range tuple.Len() {
 			param := tuple.At(i).Type()
 			if slice, ok := param.(*types.Slice); ok && variadic && i == tuple.Len()-1 {
-				codes = append(codes, jen.Op("...").Add(typeCode(slice.Elem())))
+				codes = append(codes, jen.Op("...").Add(e.typeCode(slice.Elem())))
 				continue
 			}
-			codes = append(codes, typeCode(param))
+			codes = append(codes, e.typeCode(param))
 		}
 		return codes
 	}
 	return jen.Params(list(t.Params(), t.Variadic())...).Params(list(t.Results(), false)...)
 }
 
-func interfaceCode(t *types.Interface) *jen.Statement {
+func (e *emitter) interfaceCode(t *types.Interface) *jen.Statement {
 	var members []jen.Code
 	for method := range t.ExplicitMethods() {
-		members = append(members, jen.Id(method.Name()).Add(signatureCode(method.Signature())))
+		members = append(members, jen.Id(method.Name()).Add(e.signatureCode(method.Signature())))
 	}
 	for embedded := range t.EmbeddedTypes() {
-		members = append(members, typeCode(embedded))
+		members = append(members, e.typeCode(embedded))
 	}
 	return jen.Interface(members...)
 }

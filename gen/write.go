@@ -5,12 +5,17 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
+	"github.com/rogpeppe/go-internal/robustio"
 )
 
 // header is the first line of every generated file. It names neither a version
@@ -49,52 +54,267 @@ func (f File) Diff() []byte {
 	return diff.Diff(before, f.Previous, after, f.Content)
 }
 
-// Write writes and removes the files that changed. Each is replaced as a whole:
-// a reader, or a run that is cut off, finds the old content or the new. The
-// first failure ends it.
+// Write writes and removes the files that changed: all of them, or none when it
+// returns an error. If one fails when others are already in place, these are put
+// back, and the error says what cannot be.
+//
+// Each file is replaced as a whole: a reader finds the old content or the new, and
+// so does the next run when one is killed, although that may come between two
+// files. Of several runs at once the last one wins. The permissions of a file are
+// kept, and a new file has those that the umask leaves. Where Path is a symbolic
+// link, the file that it leads to is written, whether it exists or not; when the
+// file has to go, only the link does.
+//
+// Write refuses to replace or remove a file that nobody may write, even for a
+// user whom permissions do not bind, and a file that something other than
+// agentcore-gen has written since Previous was read. The error names every file
+// that cannot be written, and wraps what the system says of it.
+//
+// New content is first written beside the old, to a file called
+// .agentcore-gen.NUMBER, which the go command ignores. What killed runs have left
+// of these is removed when a run writes to the same directory, once it is an hour
+// old.
 func Write(files []File) error {
+	var staged []*change
+	defer func() {
+		for _, c := range staged {
+			c.discard()
+		}
+	}()
+	var errs []error
 	for _, f := range files {
-		if !f.Changed() {
-			continue
+		if f.Changed() {
+			c := &change{File: f}
+			staged = append(staged, c)
+			errs = append(errs, c.explain(c.stage()))
 		}
-		path := f.Path
-		if target, err := filepath.EvalSymlinks(path); err == nil {
-			path = target
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	var replaced, removed []*change
+	for _, c := range staged {
+		due, err := c.check()
+		errs = append(errs, c.explain(err))
+		switch {
+		case due && c.Content != nil:
+			replaced = append(replaced, c)
+		case due:
+			removed = append(removed, c)
 		}
-		var err error
-		if f.Content == nil {
-			err = os.Remove(f.Path)
-		} else {
-			err = replace(path, f.Content)
-		}
-		if err != nil {
-			return fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	due := append(replaced, removed...)
+	for i, c := range due {
+		if err := c.commit(); err != nil {
+			errs = append(errs, c.explain(err))
+			for _, done := range due[:i] {
+				errs = append(errs, done.undo())
+			}
+			return errors.Join(errs...)
 		}
 	}
 	return nil
 }
 
-// replace writes a file beside the path and renames it over it.
-func replace(path string, content []byte) (err error) {
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+// A change is a file on its way to the disk.
+type change struct {
+	File
+	target string      // what is replaced or removed: Path, or the file that it leads to
+	link   string      // where target leads, if it is a link that has to go
+	perm   fs.FileMode // the permissions of target, 0 if there is no such file
+	temp   string      // the temporary file, if one was created
+	before []byte      // what target held before the change, nil if there was no such file
+}
+
+// explain says which file an error is about.
+func (c *change) explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.Content == nil:
+		return fmt.Errorf("remove %s: %w", c.Path, err)
+	default:
+		return fmt.Errorf("write %s: %w", c.Path, err)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
+}
+
+// stage finds out what is there and writes the new content beside it.
+func (c *change) stage() (err error) {
+	c.target = c.Path
+	if c.Content != nil {
+		if c.target, err = follow(c.Path); err != nil {
+			return err
 		}
-	}()
-	_, err = temp.Write(content)
-	err = errors.Join(err, temp.Chmod(mode), temp.Close())
-	if err != nil {
+	}
+	info, err := os.Lstat(c.target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if c.Content == nil {
+			return nil // another run has removed it
+		}
+	case err != nil:
+		return cause(err)
+	case c.Content == nil && info.Mode().Type() == fs.ModeSymlink:
+		if c.link, err = os.Readlink(c.target); err != nil {
+			return cause(err)
+		}
+	case !info.Mode().IsRegular():
+		return errors.New("something that is not a file has this name: rename or delete it")
+	case info.Mode().Perm()&0o222 == 0:
+		return fmt.Errorf("the file is read-only, make it writable if it may be changed: %w", fs.ErrPermission)
+	default:
+		c.perm = info.Mode().Perm()
+	}
+	sweep(filepath.Dir(c.target))
+	err = c.create(c.Content)
+	if c.Content == nil {
+		c.discard() // it has shown that the directory can be written
+	}
+	return err
+}
+
+// check reports whether there is still something to do, for others may have
+// written the file since Previous was read.
+func (c *change) check() (due bool, err error) {
+	now, err := robustio.ReadFile(c.target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c.Content != nil || c.link != "", nil
+	case err != nil:
+		return false, cause(err)
+	case c.Content != nil && bytes.Equal(now, c.Content):
+		return false, nil
+	case !bytes.Equal(now, c.Previous) && !isOurs(now):
+		return false, errors.New("the file was changed meanwhile, and not by agentcore-gen, which leaves it alone: rename or delete it")
+	}
+	c.before = now
+	return true, nil
+}
+
+// Tests let these fail.
+var rename, remove = robustio.Rename, os.Remove
+
+func (c *change) commit() error {
+	if c.Content != nil {
+		if err := rename(c.temp, c.target); err != nil {
+			return fmt.Errorf("the file cannot be replaced: %w", cause(err))
+		}
+		return nil
+	}
+	if err := remove(c.target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the file cannot be removed: %w", cause(err))
+	}
+	return nil
+}
+
+// undo puts back what commit has replaced or removed.
+func (c *change) undo() error {
+	if err := c.putBack(); err != nil {
+		return fmt.Errorf("put back %s: %w", c.Path, err)
+	}
+	return nil
+}
+
+func (c *change) putBack() error {
+	if c.link != "" {
+		return cause(os.Symlink(c.link, c.target))
+	}
+	now, err := robustio.ReadFile(c.target)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return cause(err)
+	case !bytes.Equal(now, c.Content):
+		return nil // it is no longer what commit has left
+	case c.before == nil:
+		return cause(remove(c.target))
+	}
+	if err := c.create(c.before); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), path)
+	return cause(rename(c.temp, c.target))
+}
+
+// create writes a temporary file. It is not synced: that would only matter when
+// the machine fails, and an empty file is one that the next run replaces.
+func (c *change) create(content []byte) error {
+	dir := filepath.Dir(c.target)
+	name := filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 10))
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // os.CreateTemp has 0600
+	if err != nil {
+		return fmt.Errorf("the directory %s is not writable, change that or generate in a copy of it: %w", dir, cause(err))
+	}
+	c.temp = name
+	_, err = file.Write(content)
+	if c.perm != 0 {
+		err = errors.Join(err, file.Chmod(c.perm)) // what the umask has taken
+	}
+	return cause(errors.Join(err, file.Close()))
+}
+
+// discard removes the temporary file if it is still there. What cannot be removed
+// is swept by a later run.
+func (c *change) discard() {
+	if c.temp != "" {
+		os.Remove(c.temp)
+	}
+}
+
+// tempPrefix and a number are the name of a temporary file. The go command
+// ignores files whose names begin with a dot.
+const tempPrefix = ".agentcore-gen."
+
+// sweep removes what killed runs have left in a directory. A run needs its
+// temporary files for moments, so that one that is an hour old has no owner.
+func sweep(dir string) {
+	entries, _ := os.ReadDir(dir) // what is left does no harm
+	for _, entry := range entries {
+		number, ok := strings.CutPrefix(entry.Name(), tempPrefix)
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil {
+			continue
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > time.Hour {
+			os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+}
+
+// follow returns the path that symbolic links lead to from a path. There need
+// not be a file, which is why filepath.EvalSymlinks does not do it alone.
+func follow(path string) (string, error) {
+	for range 255 { // as many links as filepath.EvalSymlinks follows
+		dir, name := filepath.Split(path) // which leaves a .. after a link alone
+		resolved, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+		if err != nil {
+			return "", fmt.Errorf("the directory %s cannot be reached: %w", filepath.Clean(dir), cause(err))
+		}
+		path = filepath.Join(resolved, name)
+		link, err := os.Readlink(path)
+		switch {
+		case err != nil:
+			return path, nil // no link
+		case filepath.IsAbs(link):
+			path = link
+		default:
+			path = resolved + string(filepath.Separator) + link
+		}
+	}
+	return "", errors.New("it is a symbolic link that leads back to itself: delete it")
+}
+
+// cause takes the operation and the path off an error: the name of a temporary
+// file would only confuse.
+func cause(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	if link, ok := errors.AsType[*os.LinkError](err); ok {
+		return link.Err
+	}
+	return err
 }
 
 func sortedFiles(files []File) []File {

@@ -17,6 +17,8 @@
 //
 //	-check
 //		write nothing, print what would change, and exit with 1 if anything would
+//	-fix
+//		correct the sources where only one correction is possible, then generate
 //	-json
 //		print diagnostics and changes as one JSON object on standard output
 //	-server name
@@ -26,39 +28,74 @@
 //	-version
 //		print the version and exit
 //
+// # Diagnostics
+//
 // Whatever is wrong with the input is printed to standard error as
-// path:line:col: message, and nothing is written. The exit status is 1 then,
-// and 2 for wrong usage.
+//
+//	path:line:col: message
+//
+// with related places on indented lines below. The message of a warning begins
+// with the word; anything else is an error, and then nothing is written.
+//
+// On a terminal, each comes with the line of the source that it is about, and
+// with colours unless the environment variable NO_COLOR is set to anything. With
+// TERM=dumb the output is as it is for a file.
+//
+// With -json, standard output is one JSON object and nothing else; the report
+// type in report.go describes it. It is empty if the exit status is due to
+// anything but diagnostics and changes: wrong usage, a go command that cannot be
+// run, a file that cannot be written. Standard error says which.
+//
+// With GITHUB_ACTIONS=true in the environment, and without -json, standard
+// output has an annotation for each diagnostic and for each file that -check
+// finds out of date, as a workflow command of GitHub Actions.
+//
+// # Exit status
+//
+// It is 1 when a diagnostic is an error, when -check finds a file out of date,
+// and when the run fails or is interrupted; 2 for wrong usage; and otherwise 0,
+// with warnings too.
+//
+// # Vet
+//
+// The command is also an analysis tool for go vet, which then reports what the
+// generator would:
+//
+//	go vet -vettool=$(which agentcore-gen) ./...
+//
+// The flags -c, -fix, -diff and -json of go vet work, and so does -server.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"go/token"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/agentcore-go/agentcore/gen"
 	"github.com/agentcore-go/agentcore/runtime"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // types are kept to the end, and there is little else
+	}
+	if args := os.Args[1:]; isVet(args) {
+		os.Exit(vet(args, os.Stdout, os.Stderr))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends it at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run is main without the process: it returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("agentcore-gen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -67,6 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var (
 		check   = flags.Bool("check", false, "write nothing, print what would change, and exit with 1 if anything would")
+		fix     = flags.Bool("fix", false, "correct the sources where only one correction is possible, then generate")
 		asJSON  = flags.Bool("json", false, "print diagnostics and changes as one JSON object on standard output")
 		server  = flags.String("server", "NewServer", "`name` of the generated constructor")
 		tags    = flags.String("tags", "", "build tags, a `list` separated by commas")
@@ -80,6 +118,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *version:
 		fmt.Fprintln(stdout, versionText())
 		return 0
+	case *check && *fix:
+		fmt.Fprintln(stderr, "agentcore-gen: -check writes nothing, and -fix does: use one of them")
+		return 2
 	}
 	for _, pattern := range flags.Args() {
 		if strings.HasPrefix(pattern, "-") {
@@ -88,128 +129,33 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 
-	result, err := gen.Generate(ctx, gen.Config{Patterns: flags.Args(), Tags: *tags, Server: *server})
+	config := gen.Config{Patterns: flags.Args(), Tags: *tags, Server: *server}
+	out, err := generate(ctx, config, *check, *fix)
+	text := newPrinter(stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "agentcore-gen: %v\n", err)
+		text.fixed(out.Fixed)
+		text.failed(err)
 		if _, wrong := errors.AsType[*gen.UsageError](err); wrong {
 			return 2
 		}
 		return 1
 	}
-	shorten(result)
 	if *asJSON {
-		err = printJSON(stdout, result)
+		err = printJSON(stdout, out)
 	} else {
-		printText(stderr, result, *check)
-	}
-	if !*check && !result.Failed() {
-		err = errors.Join(err, gen.Write(result.Files))
+		text.outcome(out)
+		if os.Getenv("GITHUB_ACTIONS") == "true" {
+			err = printCommands(stdout, out, os.Getenv("GITHUB_WORKSPACE"))
+		}
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "agentcore-gen: %v\n", err)
+		text.failed(err)
 		return 1
 	}
-	stale := slices.ContainsFunc(result.Files, gen.File.Changed)
-	if result.Failed() || *check && stale {
+	if out.Failed() || out.stale() {
 		return 1
 	}
 	return 0
-}
-
-// printText prints diagnostics, and changes when they were only to be checked.
-// A run that finds nothing to do says so: somebody may have expected otherwise.
-func printText(w io.Writer, result *gen.Result, check bool) {
-	for _, d := range result.Diagnostics {
-		fmt.Fprintln(w, d)
-	}
-	if len(result.Diagnostics) == 0 && len(result.Files) == 0 {
-		fmt.Fprintln(w, "agentcore-gen: no file that is built here has an //agentcore: directive: there is nothing to generate")
-	}
-	for _, f := range result.Files {
-		switch {
-		case !f.Changed():
-		case check:
-			fmt.Fprintf(w, "%s is not up to date: go generate\n%s", f.Path, f.Diff())
-		case f.Content == nil:
-			fmt.Fprintf(w, "agentcore-gen: %s goes, for there is no //agentcore: directive in its package any more\n", f.Path)
-		}
-	}
-}
-
-// report is the outcome of a run for tools. Fields are added to it; Version
-// rises when one changes its meaning or goes.
-type report struct {
-	Version     int          `json:"version"`
-	Diagnostics []diagnostic `json:"diagnostics"`
-	Changes     []change     `json:"changes"`
-}
-
-type diagnostic struct {
-	place
-	Related []place `json:"related,omitempty"`
-}
-
-// place is a message about a place: the path is relative to the current
-// directory if it is below it; line and column count from 1, the column in
-// bytes. A message about no place in particular has none of them.
-type place struct {
-	Path    string `json:"path,omitempty"`
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Message string `json:"message"`
-}
-
-type change struct {
-	Path string `json:"path"`
-	Diff string `json:"diff"`
-}
-
-func printJSON(w io.Writer, result *gen.Result) error {
-	r := report{Version: 1, Diagnostics: []diagnostic{}, Changes: []change{}}
-	for _, d := range result.Diagnostics {
-		out := diagnostic{place: placeOf(d.Pos, d.Message)}
-		for _, related := range d.Related {
-			out.Related = append(out.Related, placeOf(related.Pos, related.Message))
-		}
-		r.Diagnostics = append(r.Diagnostics, out)
-	}
-	for _, f := range result.Files {
-		if f.Changed() {
-			r.Changes = append(r.Changes, change{f.Path, string(f.Diff())})
-		}
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "\t")
-	return encoder.Encode(r)
-}
-
-func placeOf(pos token.Position, message string) place {
-	return place{Path: pos.Filename, Line: pos.Line, Column: pos.Column, Message: message}
-}
-
-// shorten makes the paths of a result relative to the current directory.
-func shorten(result *gen.Result) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return
-	}
-	short := func(path string) string {
-		if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
-			return rel
-		}
-		return path
-	}
-	for i := range result.Files {
-		result.Files[i].Path = short(result.Files[i].Path)
-	}
-	for i := range result.Diagnostics {
-		d := &result.Diagnostics[i]
-		d.Pos.Filename = short(d.Pos.Filename)
-		for j := range d.Related {
-			d.Related[j].Pos.Filename = short(d.Related[j].Pos.Filename)
-		}
-	}
 }
 
 func versionText() string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/agentcore-go/agentcore/internal/testmodule"
@@ -41,15 +43,23 @@ func TestStories(t *testing.T) {
 			}
 			env.Setenv("OS", runtime.GOOS)
 			env.Setenv("ARCH", runtime.GOARCH)
+			command, err := exec.LookPath("agentcore-gen")
+			if err != nil {
+				return err
+			}
+			env.Setenv("VETTOOL", "-vettool="+command)
 			return testmodule.Write(env.WorkDir, "example.com/agent")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"alone":     alone,
 			"backdate":  backdate,
 			"bom":       bom,
+			"bound":     bound,
 			"crlf":      crlf,
 			"cut":       cut,
 			"edit":      edit,
 			"line":      line,
+			"screen":    screen,
 			"status":    status,
 			"untouched": untouched,
 		},
@@ -69,6 +79,34 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if want, err := strconv.Atoi(args[0]); err != nil || got != want {
 		ts.Fatalf("exit status %d, want %s", got, args[0])
 	}
+}
+
+// screen runs a command whose standard error is a terminal of so many columns.
+// What that shows becomes the standard output, with \e for each escape: screen
+// columns command [args]. The command must fail when negated.
+func screen(ts *testscript.TestScript, neg bool, args []string) {
+	columns, err := strconv.ParseUint(args[0], 10, 16)
+	ts.Check(err)
+	terminal, tty, err := pty.Open()
+	ts.Check(err)
+	defer terminal.Close()
+	ts.Check(pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: uint16(columns)}))
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	command := exec.Command(path, args[2:]...)
+	command.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "PATH", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "NO_COLOR", "TERM"} {
+		command.Env = append(command.Env, name+"="+ts.Getenv(name))
+	}
+	command.Stderr = tty
+	ts.Check(command.Start())
+	ts.Check(tty.Close())
+	text, _ := io.ReadAll(terminal) // it fails when the last process has closed the terminal
+	if err := command.Wait(); (err != nil) != neg {
+		ts.Fatalf("%v\n%s", err, text)
+	}
+	_, err = strings.NewReplacer("\r\n", "\n", "\x1b", `\e`).WriteString(ts.Stdout(), string(text))
+	ts.Check(err)
 }
 
 // cut leaves the first bytes of a file: cut file n.

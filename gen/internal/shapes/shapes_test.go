@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -31,6 +32,7 @@ import (
 	"github.com/agentcore-go/agentcore/runtime"
 	"github.com/agentcore-go/agentcore/testdata/shapes/constrained"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full"
+	"github.com/agentcore-go/agentcore/testdata/shapes/hostile"
 	"github.com/agentcore-go/agentcore/testdata/shapes/method_mixed"
 	"github.com/agentcore-go/agentcore/testdata/shapes/method_pointer"
 	"github.com/agentcore-go/agentcore/testdata/shapes/method_raw"
@@ -39,6 +41,13 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/middleware"
 	"github.com/agentcore-go/agentcore/testdata/shapes/middleware_order"
 	"github.com/agentcore-go/agentcore/testdata/shapes/names"
+	"github.com/agentcore-go/agentcore/testdata/shapes/names_packages"
+	bmodel "github.com/agentcore-go/agentcore/testdata/shapes/names_packages/b/a/model"
+	cmodel "github.com/agentcore-go/agentcore/testdata/shapes/names_packages/c/a/model"
+	modelv2 "github.com/agentcore-go/agentcore/testdata/shapes/names_packages/go-model/v2"
+	modelv3 "github.com/agentcore-go/agentcore/testdata/shapes/names_packages/model.v3"
+	"github.com/agentcore-go/agentcore/testdata/shapes/names_predeclared"
+	"github.com/agentcore-go/agentcore/testdata/shapes/names_predeclared/words"
 	"github.com/agentcore-go/agentcore/testdata/shapes/openstream"
 	"github.com/agentcore-go/agentcore/testdata/shapes/openstream_ctx"
 	"github.com/agentcore-go/agentcore/testdata/shapes/openstream_ctx_in"
@@ -682,6 +691,62 @@ var shapes = map[string]shape{
 			pings(runtime.HealthyBusy),
 		},
 	},
+	"names_packages": {names_packages.NewServer, []step{
+		streams(`{"B":"b","P":"p"}`, `"b"`, `"p"`),
+		talk{turns: []turn{{`"hi"`, `["hi"]`}}, code: 1000}.step,
+		pings(runtime.Healthy),
+		runs("", func(ctx context.Context) (*runtime.Task, error) {
+			return names_packages.StartIndex(ctx, struct {
+				A modelv2.T
+				B bmodel.T
+			}{"a", "b"})
+		}),
+		hears(names_packages.Started, "ab"),
+		runs("", func(ctx context.Context) (*runtime.Task, error) {
+			return names_packages.StartReindex(ctx, map[modelv3.T]cmodel.T{"a": "c"})
+		}),
+		hears(names_packages.Started, "ac"),
+	}},
+	"names_predeclared": {
+		func(opts ...runtime.Option) *runtime.Server {
+			return names_predeclared.NewServer(names_predeclared.New(), opts...)
+		},
+		[]step{
+			streams(`{"word":"no"}`, `"n"`, `"o"`, `"1"`),
+			talk{turns: []turn{{"hi", `{"heard":"hi"}`}}, code: 1000}.step,
+			pings(runtime.Healthy),
+			runs("", names_predeclared.Recover),
+			runs("no job is left", func(ctx context.Context) (*runtime.Task, error) {
+				return names_predeclared.Print(ctx, words.Jobs{
+					Names: []string{"one", "two"},
+					Done: func(name string, left *int, _ ...byte) (bool, error) {
+						if name != "two" || *left != 1 {
+							return false, fmt.Errorf("%s, and %d are left", name, *left)
+						}
+						return true, errors.New("no job is left")
+					},
+				})
+			}),
+		},
+	},
+	"hostile": {
+		func(opts ...runtime.Option) *runtime.Server {
+			f, t, r, m, n := hostile.NewAgent()
+			return hostile.NewServer(f, t, r, m, n, opts...)
+		},
+		[]step{
+			streams(`{"http":"a","dot":"b"}`, `"a"`, `"b"`, `"1"`),
+			streams(`{"runtime":"r"}`, `"r"`, `"2"`),
+			talk{turns: []turn{{"hi", `{"heard":"hi"}`}}, code: 1000}.step,
+			pings(runtime.HealthyBusy),
+			holds(&hostile.Passed, 4*4),
+			startsHostile("Index", "Index Index"),
+			startsHostile("Map.Index", "Map.Index abc"),
+			startsHostile("Go.ſtop", "Go.ſtop"),
+			startsHostile("Select.日本", "Select.日本"),
+			startsHostile("nil2", "nil2"),
+		},
+	},
 	"constrained": {constrained.NewServer, []step{
 		answers(`"Oslo"`, `"rain in Oslo"`),
 		builds("constrained", "-tags=offline"),
@@ -691,6 +756,15 @@ var shapes = map[string]shape{
 		fails(`{"prompt":1}`, 400, `{"error":"Invalid payload","details":"prompt: cannot use number as string"}`),
 		pings(runtime.HealthyBusy),
 	}},
+}
+
+// startsHostile starts a task of the package hostile, and hears from it.
+func startsHostile(name, want string) step {
+	return func(t *testing.T, a *agent) {
+		t.Helper()
+		runs("", func(ctx context.Context) (*runtime.Task, error) { return hostile.Start(ctx, name) })(t, a)
+		hears(hostile.Done, want)(t, a)
+	}
 }
 
 var garden = &task_methods.Garden{Harvest: make(chan string)}
@@ -733,13 +807,14 @@ func TestGoldens(t *testing.T) {
 }
 
 // TestAllShapesAreCalled compares the table with the directories that hold
-// source.
+// source. What is below one of them belongs to it.
 func TestAllShapesAreCalled(t *testing.T) {
 	root := testmodule.Root()
 	found := make(map[string]bool)
 	err := filepath.WalkDir(filepath.Join(root, "testdata", "shapes"), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".go" {
-			found[directory(t, root, filepath.Dir(path))] = true
+			name, _, _ := strings.Cut(directory(t, root, filepath.Dir(path)), "/")
+			found[name] = true
 		}
 		return err
 	})

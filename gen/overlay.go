@@ -1,0 +1,123 @@
+package gen
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// overlay is what the go command sees in the place of files on disk: "" for a
+// file that it must not see.
+//
+// To give the export data of what an agent imports, the go command compiles the
+// agent as well, which nobody needs: it is type-checked from source, and does
+// often not compile. A program is therefore shown as nothing but its imports,
+// which do not change with every edit. Another package is not, for a third one
+// between two agents may need its types.
+type overlay struct {
+	dir     string // of the files that are shown, "" until there is one
+	replace map[string]string
+}
+
+// newOverlay makes the overlay for directories. The caller removes it.
+func newOverlay(dirs []*directory) (*overlay, error) {
+	o := &overlay{replace: make(map[string]string)}
+	for _, dir := range dirs {
+		if dir.misleading {
+			o.replace[dir.output.path] = ""
+		}
+		if strings.Contains(os.Getenv("GOFLAGS"), "-overlay") {
+			continue // there can be only one
+		}
+		if err := o.outline(dir); err != nil {
+			return nil, errors.Join(err, o.remove())
+		}
+	}
+	return o, nil
+}
+
+var mainFunction = regexp.MustCompile(`(?m)^func main\(\)`)
+
+// outline shows a program as its imports.
+func (o *overlay) outline(dir *directory) error {
+	outlines := make(map[string][]byte)
+	program := false
+	for path, source := range dir.sources {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, source, parser.ImportsOnly)
+		if err != nil || file.Name.Name != "main" {
+			return nil
+		}
+		var b bytes.Buffer
+		b.Write(source[:fset.PositionFor(file.Name.End(), false).Offset]) // with constraints
+		b.WriteString("\n")
+		for _, spec := range file.Imports {
+			if spec.Path.Value == `"C"` {
+				return nil
+			}
+			fmt.Fprintf(&b, "import _ %s\n", spec.Path.Value)
+		}
+		if mainFunction.Match(source) {
+			program = true
+			b.WriteString("func main() {}\n")
+		}
+		outlines[path] = b.Bytes()
+	}
+	if !program {
+		return nil
+	}
+	if dir.output.ours && !dir.misleading {
+		clause, _, _ := bytes.Cut(dir.output.content, []byte("\nimport"))
+		outlines[dir.output.path] = append(clause, '\n')
+	}
+	for path, text := range outlines {
+		if err := o.show(path, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *overlay) show(path string, text []byte) (err error) {
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "agentcore-gen-"); err != nil {
+			return err
+		}
+	}
+	shown := filepath.Join(o.dir, fmt.Sprintf("%d.go", len(o.replace)))
+	o.replace[path] = shown
+	return os.WriteFile(shown, text, 0o600)
+}
+
+// flags are those that make the go command look through the overlay.
+func (o *overlay) flags() ([]string, error) {
+	if len(o.replace) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(map[string]any{"Replace": o.replace})
+	if err != nil {
+		return nil, err
+	}
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "agentcore-gen-"); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(o.dir, "overlay.json")
+	// Not packages.Config.Overlay, with which no export data is used.
+	return []string{"-overlay=" + path}, os.WriteFile(path, text, 0o600)
+}
+
+func (o *overlay) remove() error {
+	if o.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(o.dir)
+}

@@ -1,0 +1,5 @@
+// Package http is one of many.
+package http
+
+// T is a text.
+type T string

@@ -1,0 +1,5 @@
+// Package in is one of many.
+package in
+
+// T is a text.
+type T string

@@ -1,0 +1,5 @@
+// Package initial is one of many.
+package initial
+
+// T is a text.
+type T string

@@ -1,0 +1,5 @@
+// Package nil is one of many.
+package nil
+
+// T is a text.
+type T string

@@ -1,0 +1,5 @@
+// Package predeclared is one of many.
+package predeclared
+
+// T is a text.
+type T string

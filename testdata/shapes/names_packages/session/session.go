@@ -1,0 +1,5 @@
+// Package session is one of many.
+package session
+
+// T is a text.
+type T string

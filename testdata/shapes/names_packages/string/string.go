@@ -1,0 +1,5 @@
+// Package string is one of many.
+package string
+
+// T is a text.
+type T string
