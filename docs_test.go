@@ -24,6 +24,7 @@ import (
 // docsImports are the packages that declarations in the docs use, which unlike
 // programs have no imports of their own.
 var docsImports = map[string]string{
+	"analysis":     "golang.org/x/tools/go/analysis",
 	"aws":          "github.com/aws/aws-sdk-go-v2/aws",
 	"bufio":        "bufio",
 	"bytes":        "bytes",
@@ -32,6 +33,7 @@ var docsImports = map[string]string{
 	"control":      "github.com/aws/aws-sdk-go-v2/service/bedrockagentcorecontrol",
 	"errors":       "errors",
 	"fmt":          "fmt",
+	"gen":          "github.com/agentcore-go/agentcore/gen",
 	"http":         "net/http",
 	"io":           "io",
 	"iter":         "iter",

@@ -61,7 +61,7 @@ type Severity int
 const (
 	// Error: nothing is generated before the input has changed.
 	Error Severity = iota
-	// Warning: the output is as if the place were not there.
+	// Warning: something that deserves a look, and is no obstacle.
 	Warning
 )
 

@@ -5,7 +5,7 @@
 //
 //	list     patterns to directories, and which of them mention a directive
 //	load     types, with dependencies from export data only
-//	scan     comments to directives on functions
+//	scan     comments to directives on functions: directive.go
 //	analyze  directives to an agent: kinds, shapes, payload types
 //	invalid  type errors that a signature cannot do without
 //	payload  what encoding/json would drop or refuse
