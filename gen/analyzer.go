@@ -94,7 +94,7 @@ func packageOfPass(pass *analysis.Pass) (*loadedPackage, error) {
 		return nil, nil
 	}
 	p.graph = &packages.Package{
-		PkgPath: pass.Pkg.Path(), Syntax: sources,
+		PkgPath: pass.Pkg.Path(), Syntax: sources, IgnoredFiles: pass.IgnoredFiles,
 		Types: pass.Pkg, TypesInfo: pass.TypesInfo, TypeErrors: pass.TypeErrors,
 	}
 	p.sources = []*packages.Package{p.graph}

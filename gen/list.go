@@ -308,7 +308,21 @@ func buildFlags(config Config) []string {
 // as that can be said without the go command.
 func isBuilt(config Config, path string) bool {
 	matcher := build.Default
-	matcher.BuildTags = slices.DeleteFunc(strings.Split(config.Tags, ","), func(tag string) bool { return tag == "" })
+	matcher.BuildTags = buildTags(config)
 	built, err := matcher.MatchFile(filepath.Dir(path), filepath.Base(path))
 	return built && err == nil
+}
+
+// buildTags returns the tags that the go command is run with. It takes spaces
+// for commas, and its flags from the environment as well.
+func buildTags(config Config) []string {
+	tags := config.Tags
+	if tags == "" {
+		for _, flag := range strings.Fields(os.Getenv("GOFLAGS")) {
+			if value, ok := strings.CutPrefix(strings.TrimLeft(flag, "-"), "tags="); ok {
+				tags = value
+			}
+		}
+	}
+	return strings.FieldsFunc(tags, func(r rune) bool { return r == ',' || r == ' ' })
 }
