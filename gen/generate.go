@@ -209,7 +209,7 @@ func readOutput(dir string) (output, error) {
 	if content == nil {
 		content = []byte{}
 	}
-	out.content, out.ours = content, isOurs(content) || isConflict(content)
+	out.content, out.ours = content, isOutput(content)
 	return out, nil
 }
 

@@ -69,7 +69,6 @@ func (o *outcome) fix() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files = slices.DeleteFunc(files, func(f gen.File) bool { return !f.Changed() })
 	if err := gen.Write(files); err != nil {
 		return false, err
 	}
