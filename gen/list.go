@@ -45,7 +45,7 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*dire
 		}
 		if slices.Contains([]string{"...", "all", "cmd", "std", "tool", "work"}, pattern) {
 			everything = append(everything, pattern)
-		} else if found, err := l.local(pattern); err != nil {
+		} else if found, err := l.local(ctx, pattern); err != nil {
 			return nil, err
 		} else if !found {
 			others = append(others, pattern)
@@ -72,7 +72,7 @@ type lister struct {
 
 // local resolves a pattern of directories. It has found nothing when the
 // pattern is another one, or there is no Go file.
-func (l *lister) local(pattern string) (found bool, err error) {
+func (l *lister) local(ctx context.Context, pattern string) (found bool, err error) {
 	if !build.IsLocalImport(pattern) && !filepath.IsAbs(pattern) {
 		return false, nil
 	}
@@ -94,6 +94,9 @@ func (l *lister) local(pattern string) (found bool, err error) {
 	}
 	any := false
 	err = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		path = filepath.Clean(path)
 		if err != nil && path != root {
 			return nil // it has gone, or is nobody's to read: there is no agent in it
