@@ -14,6 +14,10 @@ import (
 // the same, and so are the words and the positions. It takes packages with type
 // errors, for code may call what is yet to be generated.
 //
+// Its flag -server is what [Config] has as Server. Warnings are not told from
+// errors, for go/analysis has no word for it; the category of a diagnostic is its
+// Code.
+//
 // A program for go vet -vettool need not be written: agentcore-gen is one.
 var Analyzer = newAnalyzer()
 
@@ -94,7 +98,7 @@ func packageOfPass(pass *analysis.Pass) (*loadedPackage, error) {
 		return nil, nil
 	}
 	p.graph = &packages.Package{
-		PkgPath: pass.Pkg.Path(), Syntax: sources,
+		PkgPath: pass.Pkg.Path(), Syntax: sources, IgnoredFiles: pass.IgnoredFiles,
 		Types: pass.Pkg, TypesInfo: pass.TypesInfo, TypeErrors: pass.TypeErrors,
 	}
 	p.sources = []*packages.Package{p.graph}

@@ -15,7 +15,7 @@ import (
 // sentence that says what to write instead.
 type Diagnostic struct {
 	// Pos has an absolute file name, or none when the message is about no
-	// place in particular.
+	// place in particular. A //line comment decides what file and line it is.
 	Pos token.Position
 	// End is behind the last byte of what the message is about. It is like Pos
 	// when that is not known.
@@ -27,7 +27,7 @@ type Diagnostic struct {
 	Message string
 	// Related are other places that matter.
 	Related []Related
-	// Fixes are changes of which each carries out what the message says. Most
+	// Fixes are alternatives: each carries out what the message says. Most
 	// diagnostics have none, because the choice is the author's.
 	Fixes []Fix
 }
@@ -48,11 +48,14 @@ type Fix struct {
 
 // An Edit replaces a piece of a file.
 type Edit struct {
-	// Path is absolute when it comes from Generate.
+	// Path is absolute when it comes from Generate. It is the file on disk,
+	// whatever a //line comment says.
 	Path string
-	// Start and End are offsets in the file, in bytes.
+	// Start and End are offsets in the file, in bytes. The byte at End stays.
 	Start, End int
-	New        string
+	// New is what comes in the place of these bytes. Its lines end with \n,
+	// whatever those of the file end with.
+	New string
 }
 
 // Severity says what a [Diagnostic] means for the output.

@@ -122,6 +122,18 @@ func (c *wrongCase) portion(text string) string {
 	return strings.NewReplacer(module+"/"+c.name, module, c.name+"/", "").Replace(mine.String())
 }
 
+// ofCases reports lines of a text that are about no case.
+func ofCases(t *testing.T, cases []*wrongCase, text string) {
+	t.Helper()
+	lines := 0
+	for _, c := range cases {
+		lines += strings.Count(c.portion(text), "\n")
+	}
+	if want := strings.Count(text, "\n"); lines != want {
+		t.Errorf("%d of these lines are about a case, want all %d:\n%s", lines, want, text)
+	}
+}
+
 // generation is one run of the generator on all cases.
 type generation struct {
 	dir    string
@@ -171,6 +183,7 @@ func TestDiagnostics(t *testing.T) {
 		}
 	}
 	text := strings.ReplaceAll(all.String(), dir+string(filepath.Separator), "")
+	ofCases(t, cases, text)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.portion(text)
@@ -200,6 +213,7 @@ func TestVet(t *testing.T) {
 		args = append(args, "./"+c.name+"/...")
 	}
 	text := goVet(t, dir, args...)
+	ofCases(t, cases, text)
 	for _, c := range cases {
 		if slices.Contains(hidden, c) {
 			continue

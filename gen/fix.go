@@ -11,9 +11,11 @@ import (
 )
 
 // ApplyFixes returns the files that change when the first fix of each diagnostic
-// is carried out, for [Write]. A fix whose edits overlap those of an earlier one
-// is left out: it is offered again when the others are done. New lines end as
-// those of the file do, and a file that was formatted stays so.
+// is carried out, for [Write], in the order of their paths. It reads them, and
+// they must be as they were when the diagnostics were made. A fix whose edits
+// overlap those of an earlier one is left out: it is offered again when the others
+// are done. New lines end as those of the file do, and a file that was formatted
+// stays so.
 func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 	edits := make(map[string][]Edit)
 	for _, d := range diagnostics {
@@ -37,7 +39,9 @@ func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		slices.SortFunc(list, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
+		slices.SortStableFunc(list, func(a, b Edit) int { // an insertion comes before what it does not overlap
+			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
+		})
 		if last := list[len(list)-1]; last.End > len(before) {
 			return nil, fmt.Errorf("%s has changed since it was read: generate again", path)
 		}
@@ -45,7 +49,7 @@ func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 		if bytes.Contains(before, []byte("\r\n")) {
 			newline = "\r\n"
 		}
-		var after []byte
+		after := []byte{} // nil would remove the file
 		done := 0
 		for _, e := range list {
 			after = append(append(after, before[done:e.Start]...), strings.ReplaceAll(e.New, "\n", newline)...)
@@ -58,7 +62,9 @@ func ApplyFixes(diagnostics []Diagnostic) ([]File, error) {
 				after = formatted
 			}
 		}
-		files = append(files, File{Path: path, Content: after, Previous: before})
+		if f := (File{Path: path, Content: after, Previous: before}); f.Changed() {
+			files = append(files, f)
+		}
 	}
 	return sortedFiles(files), nil
 }

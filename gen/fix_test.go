@@ -22,6 +22,7 @@ func TestApplyFixes(t *testing.T) {
 		"the same twice":    {"package a // one\n", [][]fix{{{"one", "two"}}, {{"one", "two"}}}, "package a // two\n"},
 		"overlapping":       {"package a // one two\n", [][]fix{{{"one", "1"}}, {{"one two", "3"}}}, "package a // 1 two\n"},
 		"overlapping part":  {"package a // one two\n", [][]fix{{{"one", "1"}}, {{"two", "2"}, {"one", "3"}}}, "package a // 1 two\n"},
+		"beside another":    {"package a // one two\n", [][]fix{{{"two", "2"}}, {{"package", "package"}}, {{"", "// x\n"}}}, "// x\npackage a // one 2\n"},
 		"stays formatted":   {"package a\n\n// A.\n// go:x\nfunc A() {}\n", [][]fix{{{"// go:x", "//go:x"}}}, "package a\n\n// A.\n//\n//go:x\nfunc A() {}\n"},
 		"was not formatted": {"package  a\n\n// A.\n// go:x\nfunc A() {}\n", [][]fix{{{"// go:x", "//go:x"}}}, "package  a\n\n// A.\n//go:x\nfunc A() {}\n"},
 		"lines of Windows":  {"package a\r\n// A.\r\n\r\nfunc A() {}\r\n", [][]fix{{{"\r\n\r\n", "\n"}}}, "package a\r\n// A.\r\nfunc A() {}\r\n"},
@@ -61,6 +62,14 @@ func TestApplyFixesToChangedFile(t *testing.T) {
 	beyond := gen.Diagnostic{Fixes: []gen.Fix{{Edits: []gen.Edit{{Path: path, Start: 5, End: 50}}}}}
 	if files, err := gen.ApplyFixes([]gen.Diagnostic{beyond}); err == nil || !strings.Contains(err.Error(), "has changed") {
 		t.Errorf("%v, %v", files, err)
+	}
+	nothing := gen.Diagnostic{Fixes: []gen.Fix{{Edits: []gen.Edit{{Path: path, Start: 0, End: 7, New: "package"}}}}}
+	if files, err := gen.ApplyFixes([]gen.Diagnostic{nothing}); err != nil || len(files) != 0 {
+		t.Errorf("nothing changes: %v, %v", files, err)
+	}
+	everything := gen.Diagnostic{Fixes: []gen.Fix{{Edits: []gen.Edit{{Path: path, Start: 0, End: 10}}}}}
+	if files, err := gen.ApplyFixes([]gen.Diagnostic{everything}); err != nil || len(files) != 1 || files[0].Content == nil {
+		t.Errorf("an empty file would be removed: %v, %v", files, err)
 	}
 	if files, err := gen.ApplyFixes(nil); err != nil || len(files) != 0 {
 		t.Errorf("nothing to fix: %v, %v", files, err)

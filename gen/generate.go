@@ -4,7 +4,8 @@
 // Generation is a straight line, a file for each step:
 //
 //	list     patterns to directories, and which of them mention a directive
-//	load     types, with dependencies from export data only
+//	load     types, with dependencies from export data only; what the go command
+//	         is shown of a program is in overlay.go
 //	scan     comments to directives on functions: directive.go
 //	analyze  directives to an agent: kinds, shapes, payload types
 //	invalid  type errors that a signature cannot do without
@@ -13,7 +14,10 @@
 //	emit     the file
 //	write    the disk
 //
-// Every step before the last only reads.
+// Every step before the last only reads, but for temporary files that are gone at
+// its end. [Generate] takes these steps and [Write] the last; between the two,
+// [ApplyFixes] may correct the sources. [Analyzer] has the checks alone, for what
+// is built on go/analysis.
 package gen
 
 import (
@@ -24,7 +28,6 @@ import (
 	"go/types"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -44,7 +47,7 @@ type Config struct {
 	Dir string
 	// Patterns are package patterns as for go build. The default is ".".
 	Patterns []string
-	// Tags are build tags, separated by commas.
+	// Tags are build tags, separated by commas, as for go build -tags.
 	Tags string
 	// Server is the name of the generated constructor. The default is
 	// DefaultServer.
@@ -66,13 +69,13 @@ func (r *Result) Failed() bool {
 	return slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Severity == Error })
 }
 
-// A File is one generated file.
+// A File is one generated file, or a source that [ApplyFixes] has corrected.
 type File struct {
 	// Path is absolute when it comes from Generate.
 	Path string
-	// Content is nil for a file that has to go.
+	// Content is what the file should hold, nil when it has to go.
 	Content []byte
-	// Previous is what the file holds now, nil when there is none.
+	// Previous is what the file held when it was read, nil when there was none.
 	Previous []byte
 }
 
@@ -99,15 +102,18 @@ func (c Config) check() error {
 // packageOf returns the pattern of the package that a file is in.
 func packageOf(file string) string {
 	dir := filepath.ToSlash(filepath.Dir(file))
-	if dir == "." || path.IsAbs(dir) || strings.HasPrefix(dir, "../") || dir == ".." {
+	if dir == "." || filepath.IsAbs(dir) || strings.HasPrefix(dir, "../") || dir == ".." {
 		return dir
 	}
 	return "./" + dir
 }
 
 // Generate reads the packages and returns what should be written, for [Write].
-// It writes nothing itself. An error is a [UsageError], or means that the go
-// command could not be asked; what is wrong with the packages is in the Result.
+// It changes nothing itself. What is wrong with the packages is in the Result. An
+// error is a *[UsageError]; or wraps that of the context; or means that the go
+// command could not be asked, or that a file could not be read.
+//
+// Several calls may run at once.
 func Generate(ctx context.Context, config Config) (*Result, error) {
 	if len(config.Patterns) == 0 {
 		config.Patterns = []string{"."}
@@ -120,10 +126,13 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	}
 	diagnostics := &diagnostics{fset: token.NewFileSet()}
 	dirs, err := list(ctx, config, diagnostics)
-	if err != nil {
-		return nil, err
+	var loaded []*loadedPackage
+	if err == nil {
+		loaded, err = load(ctx, config, dirs, diagnostics)
 	}
-	loaded, err := load(ctx, config, dirs, diagnostics)
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // whatever the go command says when it is stopped
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +218,7 @@ func readOutput(dir string) (output, error) {
 	if content == nil {
 		content = []byte{}
 	}
-	out.content, out.ours = content, isOurs(content) || isConflict(content)
+	out.content, out.ours = content, isOutput(content)
 	return out, nil
 }
 

@@ -45,7 +45,7 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*dire
 		}
 		if slices.Contains([]string{"...", "all", "cmd", "std", "tool", "work"}, pattern) {
 			everything = append(everything, pattern)
-		} else if found, err := l.local(pattern); err != nil {
+		} else if found, err := l.local(ctx, pattern); err != nil {
 			return nil, err
 		} else if !found {
 			others = append(others, pattern)
@@ -72,7 +72,7 @@ type lister struct {
 
 // local resolves a pattern of directories. It has found nothing when the
 // pattern is another one, or there is no Go file.
-func (l *lister) local(pattern string) (found bool, err error) {
+func (l *lister) local(ctx context.Context, pattern string) (found bool, err error) {
 	if !build.IsLocalImport(pattern) && !filepath.IsAbs(pattern) {
 		return false, nil
 	}
@@ -94,6 +94,9 @@ func (l *lister) local(pattern string) (found bool, err error) {
 	}
 	any := false
 	err = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		path = filepath.Clean(path)
 		if err != nil && path != root {
 			return nil // it has gone, or is nobody's to read: there is no agent in it
@@ -308,7 +311,21 @@ func buildFlags(config Config) []string {
 // as that can be said without the go command.
 func isBuilt(config Config, path string) bool {
 	matcher := build.Default
-	matcher.BuildTags = slices.DeleteFunc(strings.Split(config.Tags, ","), func(tag string) bool { return tag == "" })
+	matcher.BuildTags = buildTags(config)
 	built, err := matcher.MatchFile(filepath.Dir(path), filepath.Base(path))
 	return built && err == nil
+}
+
+// buildTags returns the tags that the go command is run with. It takes spaces
+// for commas, and its flags from the environment as well.
+func buildTags(config Config) []string {
+	tags := config.Tags
+	if tags == "" {
+		for _, flag := range strings.Fields(os.Getenv("GOFLAGS")) {
+			if value, ok := strings.CutPrefix(strings.TrimLeft(flag, "-"), "tags="); ok {
+				tags = value
+			}
+		}
+	}
+	return strings.FieldsFunc(tags, func(r rune) bool { return r == ',' || r == ' ' })
 }

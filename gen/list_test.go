@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +45,7 @@ func TestLocal(t *testing.T) {
 		{agent, "example.com/agent/...", nil},
 	} {
 		l := &lister{config: Config{Dir: test.dir}, seen: make(map[string]bool)}
-		any, err := l.local(test.pattern)
+		any, err := l.local(t.Context(), test.pattern)
 		var found []string
 		for _, d := range l.found {
 			found = append(found, d.path)
@@ -51,5 +53,12 @@ func TestLocal(t *testing.T) {
 		if err != nil || !slices.Equal(found, test.found) || any != (len(found) > 0) {
 			t.Errorf("%s in %s: found %v, %v, %v", test.pattern, test.dir, found, any, err)
 		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l := &lister{config: Config{Dir: a}, seen: make(map[string]bool)}
+	if _, err := l.local(ctx, "./..."); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled, it has found %v, %v", l.found, err)
 	}
 }

@@ -197,7 +197,7 @@ type sources struct {
 }
 
 func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.File, error) {
-	if filepath.Base(path) == OutputName && (isOurs(source) || isConflict(source)) {
+	if filepath.Base(path) == OutputName && isOutput(source) {
 		return parser.ParseFile(fset, path, source, parser.PackageClauseOnly)
 	}
 	file, err := parser.ParseFile(fset, path, source, parser.ParseComments|parser.SkipObjectResolution)

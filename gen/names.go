@@ -91,7 +91,7 @@ func (p *planner) free(name string) bool {
 // reported: its name is part of the package's surface, and not ours to bend.
 func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *names {
 	p := &planner{taken: make(map[string]bool)}
-	existing := surroundings(pkg, agent.constraint, config)
+	existing := surroundings(pkg, agent.constraint)
 	for name := range existing.names {
 		p.taken[name] = true
 	}
@@ -335,7 +335,7 @@ func addNew(to map[string]declared, name string, d declared) {
 // files and in files for other systems as well: an import of that name in the
 // output would not compile beside them. Nothing is known of what those files
 // import with a dot.
-func surroundings(pkg *loadedPackage, constraint string, config Config) declarations {
+func surroundings(pkg *loadedPackage, constraint string) declarations {
 	found := declarations{make(map[string]declared), make(map[string]declared), make(map[string]declared)}
 	scope := pkg.types.Scope()
 	for _, name := range scope.Names() {
@@ -351,6 +351,10 @@ func surroundings(pkg *loadedPackage, constraint string, config Config) declarat
 	for _, file := range pkg.files {
 		known[pkg.fset.PositionFor(file.Package, false).Filename] = true
 	}
+	unbuilt := make(map[string]bool) // the go command says so, which knows all tags
+	for _, file := range pkg.graph.IgnoredFiles {
+		unbuilt[filepath.Base(file)] = true
+	}
 	for _, entry := range entries {
 		path := filepath.Join(pkg.dir, entry.Name())
 		if filepath.Ext(path) != ".go" || strings.HasPrefix(entry.Name(), ".") || strings.HasPrefix(entry.Name(), "_") ||
@@ -364,7 +368,7 @@ func surroundings(pkg *loadedPackage, constraint string, config Config) declarat
 		// A test file is built, and not known. One that is not built now is in
 		// another build, in which the output is as well if it has no constraint.
 		// Files that are never built with others say ignore.
-		beside := isBuilt(config, path) || constraint == "" && buildConstraint(pkg.fset, file) != "ignore"
+		beside := !unbuilt[entry.Name()] || constraint == "" && buildConstraint(pkg.fset, file) != "ignore"
 		for _, spec := range file.Imports {
 			if spec.Name != nil {
 				addNew(found.imports, spec.Name.Name, declared{spec, beside})

@@ -22,7 +22,7 @@ import (
 // which do not change with every edit. Another package is not, for a third one
 // between two agents may need its types.
 type overlay struct {
-	dir     string // of the files that are shown, "" until there is one
+	dir     string // of what write has written, "" until there is something
 	replace map[string]string
 }
 
@@ -86,14 +86,19 @@ func (o *overlay) outline(dir *directory) error {
 }
 
 func (o *overlay) show(path string, text []byte) (err error) {
+	o.replace[path], err = o.write(fmt.Sprintf("%d.go", len(o.replace)), text)
+	return err
+}
+
+// write writes a file that lives as long as the overlay.
+func (o *overlay) write(name string, text []byte) (path string, err error) {
 	if o.dir == "" {
 		if o.dir, err = os.MkdirTemp("", "agentcore-gen-"); err != nil {
-			return err
+			return "", err
 		}
 	}
-	shown := filepath.Join(o.dir, fmt.Sprintf("%d.go", len(o.replace)))
-	o.replace[path] = shown
-	return os.WriteFile(shown, text, 0o600)
+	path = filepath.Join(o.dir, name)
+	return path, os.WriteFile(path, text, 0o600)
 }
 
 // flags are those that make the go command look through the overlay.
@@ -105,14 +110,9 @@ func (o *overlay) flags() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "agentcore-gen-"); err != nil {
-			return nil, err
-		}
-	}
-	path := filepath.Join(o.dir, "overlay.json")
+	path, err := o.write("overlay.json", text)
 	// Not packages.Config.Overlay, with which no export data is used.
-	return []string{"-overlay=" + path}, os.WriteFile(path, text, 0o600)
+	return []string{"-overlay=" + path}, err
 }
 
 func (o *overlay) remove() error {

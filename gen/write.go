@@ -34,6 +34,10 @@ func isOurs(content []byte) bool {
 	return strings.HasPrefix(header, first)
 }
 
+// isOutput reports whether a file is an earlier output, be it one with a merge
+// conflict in it.
+func isOutput(content []byte) bool { return isOurs(content) || isConflict(content) }
+
 // Changed reports whether [Write] would touch the file.
 func (f File) Changed() bool {
 	if f.Content == nil || f.Previous == nil {
@@ -67,8 +71,9 @@ func (f File) Diff() []byte {
 //
 // Write refuses to replace or remove a file that nobody may write, even for a
 // user whom permissions do not bind, and a file that something other than
-// agentcore-gen has written since Previous was read. The error names every file
-// that cannot be written, and wraps what the system says of it.
+// agentcore-gen has written since Previous was read. A source that a fix changes,
+// as [ApplyFixes] returns it, must still be as it was read. The error names every
+// file that cannot be written, and wraps what the system says of it.
 //
 // New content is first written beside the old, to a file called
 // .agentcore-gen.NUMBER, which the go command ignores. What killed runs have left
@@ -187,7 +192,10 @@ func (c *change) check() (due bool, err error) {
 		return false, cause(err)
 	case c.Content != nil && bytes.Equal(now, c.Content):
 		return false, nil
-	case !bytes.Equal(now, c.Previous) && !isOurs(now):
+	case bytes.Equal(now, c.Previous):
+	case c.Previous != nil && !isOutput(c.Previous):
+		return false, errors.New("the file was changed meanwhile: generate again")
+	case !isOurs(now):
 		return false, errors.New("the file was changed meanwhile, and not by agentcore-gen, which leaves it alone: rename or delete it")
 	}
 	c.before = now

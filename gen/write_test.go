@@ -246,6 +246,7 @@ func TestWriteRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(*testing.T)
 		remove  bool
+		source  bool   // which a fix changes
 		want    string // up to what the system says
 		is      error
 	}{
@@ -309,6 +310,16 @@ func TestWriteRefuses(t *testing.T) {
 			remove:  true,
 			want:    "remove b/out: " + meanwhile,
 		},
+		"source, edited": {
+			prepare: func(t *testing.T) { put(t, "b/out", foreign+"// More.\n") },
+			source:  true,
+			want:    "write b/out: the file was changed meanwhile: generate again",
+		},
+		"source, emptied": {
+			prepare: func(t *testing.T) { put(t, "b/out", "") },
+			source:  true,
+			want:    "write b/out: the file was changed meanwhile: generate again",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -321,6 +332,9 @@ func TestWriteRefuses(t *testing.T) {
 			b := gen.File{Path: filepath.Join("b", "out"), Previous: []byte(before), Content: []byte(after)}
 			if test.remove {
 				b.Content = nil
+			}
+			if test.source {
+				b.Previous = []byte(foreign)
 			}
 			err := gen.Write([]gen.File{
 				{Path: "a/out", Previous: []byte(before), Content: []byte(after)},

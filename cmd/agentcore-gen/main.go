@@ -133,7 +133,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	out, err := generate(ctx, config, *check, *fix)
 	text := newPrinter(stderr)
 	if err != nil {
-		text.fixed(out.Fixed)
+		text.found(out)
 		text.failed(err)
 		if _, wrong := errors.AsType[*gen.UsageError](err); wrong {
 			return 2

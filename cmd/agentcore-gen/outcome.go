@@ -43,7 +43,6 @@ func generate(ctx context.Context, config gen.Config, check, fix bool) (outcome,
 		}
 		err = out.generate(ctx, config)
 	}
-	out.shorten()
 	if err == nil && !check {
 		err = gen.Write(out.Files)
 	}
@@ -51,6 +50,7 @@ func generate(ctx context.Context, config gen.Config, check, fix bool) (outcome,
 }
 
 func (o *outcome) generate(ctx context.Context, config gen.Config) error {
+	o.Result = gen.Result{} // of sources that have changed
 	result, err := gen.Generate(ctx, config)
 	if ctx.Err() != nil {
 		// A go command that was interrupted as well may have failed in any way.
@@ -60,6 +60,7 @@ func (o *outcome) generate(ctx context.Context, config gen.Config) error {
 		return err
 	}
 	o.Result = *result
+	o.shorten()
 	return nil
 }
 
@@ -69,7 +70,6 @@ func (o *outcome) fix() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files = slices.DeleteFunc(files, func(f gen.File) bool { return !f.Changed() })
 	if err := gen.Write(files); err != nil {
 		return false, err
 	}
@@ -93,9 +93,6 @@ func (o *outcome) shorten() {
 		if rel, err := filepath.Rel(dir, *path); err == nil && filepath.IsLocal(rel) {
 			*path = rel
 		}
-	}
-	for i := range o.Fixed {
-		shorten(&o.Fixed[i].Path)
 	}
 	for i := range o.Files {
 		shorten(&o.Files[i].Path)

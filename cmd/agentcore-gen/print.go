@@ -58,20 +58,20 @@ func (p *printer) failed(err error) {
 	fmt.Fprintf(p.w, "agentcore-gen: %v\n", err)
 }
 
-func (p *printer) fixed(files []gen.File) {
-	for _, f := range files {
+// found prints what was changed in sources, and diagnostics.
+func (p *printer) found(out outcome) {
+	for _, f := range out.Fixed {
 		fmt.Fprintf(p.w, "agentcore-gen: %s is corrected\n", f.Path)
 	}
-}
-
-// outcome prints diagnostics, what was changed in sources, and all changes when
-// they were only to be checked. A run that finds nothing to do says so: somebody
-// may have expected otherwise.
-func (p *printer) outcome(out outcome) {
-	p.fixed(out.Fixed)
 	for _, d := range out.Diagnostics {
 		p.diagnostic(d)
 	}
+}
+
+// outcome prints what was found, and all changes when they were only to be checked. A run that finds nothing to do says so: somebody
+// may have expected otherwise.
+func (p *printer) outcome(out outcome) {
+	p.found(out)
 	if !out.Failed() && len(out.Files) == 0 {
 		fmt.Fprintln(p.w, "agentcore-gen: no file that is built here has an //agentcore: directive: there is nothing to generate")
 	}

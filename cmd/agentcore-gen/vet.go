@@ -16,7 +16,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -256,7 +255,6 @@ func (v *vetting) applyFixes(config unitchecker.Config, action *checker.Action) 
 	if err != nil {
 		return err
 	}
-	files = slices.DeleteFunc(files, func(f gen.File) bool { return !f.Changed() })
 	switch {
 	case v.diff:
 		for _, f := range files {
