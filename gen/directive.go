@@ -65,8 +65,9 @@ func mentions(source []byte) bool {
 
 // looseDirective matches what somebody who wrote a directive wrongly may have
 // written: spaces where none belong, capitals, a block comment, the marks of
-// other tools. Text that goes on as a sentence does is a sentence.
-var looseDirective = regexp.MustCompile(`(?i)^(?://+|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
+// other tools. Text that goes on as a sentence does is a sentence, and four
+// slashes are a directive that somebody has commented out.
+var looseDirective = regexp.MustCompile(`(?i)^(?:///?|/\*+|\s*\*)?(\s*)[+@]?agentcore\s*:(\s*)([\w-]*)((?:\s+\w+\s*=\s*\S*|\s+order\s+-?\d+)*)\s*(?://.*)?(?:\*/)?$`)
 
 // spacedOrder matches an argument of middleware, with or without what is wrong
 // with it.
@@ -119,6 +120,9 @@ func (s *fileScan) comment(group *ast.CommentGroup, comment *ast.Comment) (direc
 		}
 	}
 	lines := strings.Split(comment.Text, "\n") // one, unless it is a block
+	if slices.ContainsFunc(lines[1:], func(line string) bool { return strings.HasPrefix(line, "func ") }) {
+		return directive{}, false // a handler is commented out
+	}
 	file := s.pkg.fset.File(comment.Pos())
 	first := file.PositionFor(comment.Pos(), false).Line
 	for i, line := range lines {
@@ -203,7 +207,8 @@ func (s *fileScan) directive(group *ast.CommentGroup, comment *ast.Comment, text
 // to put in the place of a part of them.
 type wrongArguments struct{ problem, part, with, fix string }
 
-// arguments reads what follows a kind.
+// arguments reads what follows a kind. Nothing that has a number in it is
+// deleted by a fix: somebody meant an order.
 func arguments(k kind, args string) (order int, wrong *wrongArguments) {
 	surplus := func(problem, part string) (int, *wrongArguments) {
 		return 0, &wrongArguments{fmt.Sprintf("%s: delete %q", problem, part), part, "", "Delete " + part}
@@ -214,15 +219,19 @@ func arguments(k kind, args string) (order int, wrong *wrongArguments) {
 	if args != "" && k != middleware {
 		return surplus("takes no arguments", args)
 	}
-	const name = "order"
+	if m := looseOrder.FindStringSubmatch(args); m != nil && "order="+m[2] != args {
+		right := "order=" + m[2]
+		wrong := &wrongArguments{problem: fmt.Sprintf("takes no argument but order=N: did you mean %s?", right), part: args, with: right}
+		if distance(strings.ToLower(m[1]), "order") <= 2 {
+			wrong.fix = "Write " + right
+		}
+		return 0, wrong
+	}
 	for i, arg := range strings.Fields(args) {
 		key, value, _ := strings.Cut(arg, "=")
 		n, err := strconv.Atoi(value)
 		switch {
-		case key != name && err == nil && distance(strings.ToLower(key), name) <= 2:
-			right := name + "=" + value
-			return 0, &wrongArguments{fmt.Sprintf("takes no argument but order=N: did you mean %s?", right), arg, right, "Write " + right}
-		case key != name:
+		case key != "order":
 			return surplus("takes no argument but order=N", arg)
 		case i > 0:
 			return surplus("takes one order", arg)
@@ -233,6 +242,9 @@ func arguments(k kind, args string) (order int, wrong *wrongArguments) {
 	}
 	return order, nil
 }
+
+// looseOrder matches one number, whatever it is said to be.
+var looseOrder = regexp.MustCompile(`^\(?(\w*?)\s*[=:(]?\s*(-?\d{1,9})\)?$`)
 
 // function returns the function whose doc comment the group is, or nil.
 func (s *fileScan) function(group *ast.CommentGroup) *ast.FuncDecl {
@@ -280,8 +292,14 @@ func (s *fileScan) misplaced(group *ast.CommentGroup, comment *ast.Comment, spel
 		return
 	}
 	if fn := s.functionBelow(group); fn != nil {
+		if old := commentedOut(group, comment); old != "" {
+			report("%s belongs in the doc comment of a function, and func %s is commented out: delete the directive, or put // before it", spelled, old)
+			return
+		}
 		p := report("a blank line separates %s from %s: delete it", spelled, describe(fn))
-		p.fix(s.below(group), "", "Delete the blank line")
+		if gap, ok := s.below(group, fn); ok {
+			p.fix(gap, "", "Delete the blank line")
+		}
 		return
 	}
 	report("%s: move it to the line above one", belongs)
@@ -300,25 +318,35 @@ func (s *fileScan) functionBelow(group *ast.CommentGroup) *ast.FuncDecl {
 	return nil
 }
 
-// below is the blank lines between a comment group and the comment or the
-// declaration after it, of which there is one.
-func (s *fileScan) below(group *ast.CommentGroup) span {
-	next := s.file.FileEnd
-	for _, decl := range s.file.Decls {
-		if decl.Pos() > group.Pos() {
-			next = min(next, decl.Pos())
+// commentedOut returns the name of the function that a comment group comments
+// out below a directive, or "".
+func commentedOut(group *ast.CommentGroup, directive *ast.Comment) string {
+	for _, comment := range group.List {
+		if m := funcInComment.FindStringSubmatch(comment.Text); m != nil && comment.Pos() > directive.Pos() {
+			return m[1]
 		}
 	}
+	return ""
+}
+
+var funcInComment = regexp.MustCompile(`^//\s*func (?:\([^)]*\) )?(\w+)\(`)
+
+// below returns the blank lines between a comment group and the function after
+// it, unless there is another comment in between.
+func (s *fileScan) below(group *ast.CommentGroup, fn *ast.FuncDecl) (gap span, ok bool) {
+	next := fn.Pos()
+	if fn.Doc != nil {
+		next = fn.Doc.Pos()
+	}
 	for _, other := range s.file.Comments {
-		if other.Pos() > group.Pos() {
-			next = min(next, other.Pos())
+		if group.Pos() < other.Pos() && other.Pos() < next {
+			return span{}, false
 		}
 	}
 	file := s.pkg.fset.File(group.Pos())
-	line := file.PositionFor(next, false).Line
 	last := group.List[len(group.List)-1]
 	end := file.PositionFor(last.Pos(), false).Line + strings.Count(last.Text, "\n") // of which the text may lack bytes
-	return span{file.LineStart(end + 1), file.LineStart(line)}
+	return span{file.LineStart(end + 1), file.LineStart(file.PositionFor(next, false).Line)}, true
 }
 
 // describe names a declaration for a message.

@@ -21,6 +21,8 @@
 package gen
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +90,9 @@ func (c Config) check() error {
 	if !token.IsIdentifier(c.Server) || c.Server == "_" || c.Server == "init" || c.Server == "main" || types.Universe.Lookup(c.Server) != nil {
 		return &UsageError{fmt.Sprintf("-server %s: the name of a Go function is wanted, as in -server NewAgent", c.Server)}
 	}
+	if info, err := os.Stat(cmp.Or(c.Dir, ".")); err != nil || !info.IsDir() {
+		return &UsageError{fmt.Sprintf("there is no directory %s to generate in", c.Dir)}
+	}
 	for _, pattern := range c.Patterns {
 		if info, err := os.Stat(filepath.Join(c.Dir, pattern)); err == nil && info.IsDir() {
 			continue // a directory may be called x.go
@@ -141,6 +146,9 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		content, err := generate(pkg, config, diagnostics)
 		if err != nil {
 			return nil, err
+		}
+		if content != nil && bytes.Equal(content, bytes.ReplaceAll(pkg.output.content, []byte("\r\n"), []byte("\n"))) {
+			content = pkg.output.content // git has ended the lines as Windows does
 		}
 		if content != nil || pkg.output.ours && !pkg.unsettled {
 			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})

@@ -34,6 +34,14 @@ func (c *payloadCheck) checkTag(f jsonField, at place) {
 		return
 	}
 	t.json = pairs[first]
+	behind := f.tag[t.json.end:]
+	if m := optionBehind.FindStringSubmatchIndex(behind); m != nil {
+		option := behind[m[2]:m[3]]
+		value := t.json.value + "," + option
+		t.json.end += m[3]
+		t.fix(t.report(codePayloadTag, "encoding/json does not read the option %s behind the quotes: write json:%q", option, value), value)
+		return
+	}
 	name, options, hasOptions := strings.Cut(t.json.value, ",")
 	if t.checkName(name, options, hasOptions) && hasOptions {
 		t.checkOptions(name, strings.Split(options, ","))
@@ -92,6 +100,9 @@ var (
 	// jsonAlone is such a text with nothing else in it.
 	jsonAlone = regexp.MustCompile("(?i)^\\s*json\\s*[:=]\\s*[\\\\\"'\u201c]*([\\w-]*(,\\w+)*)[\\\\\"'\u201d]*\\s*$")
 )
+
+// optionBehind matches an option that comes after what it belongs into.
+var optionBehind = regexp.MustCompile(`^\s*,?\s*(omitempty|omitzero|string)(?:,?\s|,?$)`)
 
 // checkUnseen reports a tag that says something of JSON where encoding/json does
 // not look for it. The rest is what follows the pairs.

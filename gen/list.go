@@ -234,6 +234,7 @@ func (l *lister) inspect(path string) (found bool, err error) {
 	if dir.output, err = readOutput(path); err != nil {
 		return false, err
 	}
+	var unreadable error
 	clause := ""
 	if dir.output.ours {
 		clause = packageClause(dir.output.content)
@@ -249,8 +250,12 @@ func (l *lister) inspect(path string) (found bool, err error) {
 			continue
 		}
 		source, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || err != nil && file == dir.output.path {
+			continue // a link that leads nowhere, or another run has removed it; or readOutput knows
+		}
 		if err != nil {
-			continue // the go command says it, if it matters
+			unreadable = errors.Join(unreadable, err)
+			continue
 		}
 		if mentions(source) {
 			dir.mentioned = append(dir.mentioned, file)
@@ -264,6 +269,9 @@ func (l *lister) inspect(path string) (found bool, err error) {
 		}
 	}
 	if (len(dir.mentioned) > 0 || dir.output.ours) && !l.seen[path] {
+		if unreadable != nil {
+			return found, unreadable // there may be a handler in it
+		}
 		l.seen[path] = true
 		l.found = append(l.found, dir)
 	}

@@ -18,9 +18,9 @@ import (
 //
 // To give the export data of what an agent imports, the go command compiles the
 // agent as well, which nobody needs: it is type-checked from source, and does
-// often not compile. A program is therefore shown as nothing but its imports,
-// which do not change with every edit. Another package is not, for a third one
-// between two agents may need its types.
+// often not compile. It is therefore shown as nothing but its imports, which do not
+// change with every edit. Of several agents only programs are: a third package
+// between two others may need the types of one.
 type overlay struct {
 	dir     string // of what write has written, "" until there is something
 	replace map[string]string
@@ -36,7 +36,7 @@ func newOverlay(dirs []*directory) (*overlay, error) {
 		if strings.Contains(os.Getenv("GOFLAGS"), "-overlay") {
 			continue // there can be only one
 		}
-		if err := o.outline(dir); err != nil {
+		if err := o.outline(dir, len(dirs) == 1); err != nil {
 			return nil, errors.Join(err, o.remove())
 		}
 	}
@@ -45,16 +45,17 @@ func newOverlay(dirs []*directory) (*overlay, error) {
 
 var mainFunction = regexp.MustCompile(`(?m)^func main\(\)`)
 
-// outline shows a program as its imports.
-func (o *overlay) outline(dir *directory) error {
+// outline shows an agent as its imports.
+func (o *overlay) outline(dir *directory, alone bool) error {
 	outlines := make(map[string][]byte)
-	program := false
+	name, hasMain := "", false
 	for path, source := range dir.sources {
 		fset := token.NewFileSet()
 		file, err := parser.ParseFile(fset, path, source, parser.ImportsOnly)
-		if err != nil || file.Name.Name != "main" {
+		if err != nil || name != "" && name != file.Name.Name {
 			return nil
 		}
+		name = file.Name.Name
 		var b bytes.Buffer
 		b.Write(source[:fset.PositionFor(file.Name.End(), false).Offset]) // with constraints
 		b.WriteString("\n")
@@ -64,13 +65,13 @@ func (o *overlay) outline(dir *directory) error {
 			}
 			fmt.Fprintf(&b, "import _ %s\n", spec.Path.Value)
 		}
-		if mainFunction.Match(source) {
-			program = true
+		if name == "main" && mainFunction.Match(source) {
+			hasMain = true
 			b.WriteString("func main() {}\n")
 		}
 		outlines[path] = b.Bytes()
 	}
-	if !program {
+	if name == "main" && !hasMain || name != "main" && !alone {
 		return nil
 	}
 	if dir.output.ours && !dir.misleading {
