@@ -19,6 +19,8 @@ func buildConstraint(fset *token.FileSet, file *ast.File) string {
 	var expr constraint.Expr
 	if line := goBuildLine(file); line != nil {
 		expr, _ = constraint.Parse(line.Text) // badConstraint, or the go command, has parsed it before us
+	} else {
+		expr = plusBuild(file)
 	}
 	path := fset.PositionFor(file.Package, false).Filename
 	processed := isProcessed(path)
@@ -43,6 +45,31 @@ func buildConstraint(fset *token.FileSet, file *ast.File) string {
 		return ""
 	}
 	return expr.String()
+}
+
+// plusBuild returns what the +build lines of a file say, or nil. The go command
+// obeys them where there is no //go:build line.
+func plusBuild(file *ast.File) constraint.Expr {
+	var expr constraint.Expr
+	for _, group := range file.Comments {
+		if group.Pos() > file.Package || group == file.Doc {
+			break
+		}
+		for _, comment := range group.List {
+			if !constraint.IsPlusBuild(comment.Text) {
+				continue
+			}
+			line, err := constraint.Parse(comment.Text)
+			switch {
+			case err != nil: // the go command passes over it as well
+			case expr == nil:
+				expr = line
+			default:
+				expr = &constraint.AndExpr{X: expr, Y: line}
+			}
+		}
+	}
+	return expr
 }
 
 // badConstraint returns the //go:build line of a file if it cannot be parsed.

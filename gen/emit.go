@@ -19,7 +19,7 @@ import (
 func emit(agent *agent, names *names) ([]byte, error) {
 	e := &emitter{agent: agent, names: names, file: jen.NewFilePathName(agent.pkg.Path(), agent.name)}
 	for _, i := range names.imports {
-		if i.alias == assumedName(i.path) {
+		if i.alias == i.name && i.alias == assumedName(i.path) {
 			e.file.ImportName(i.path, i.alias)
 		} else {
 			e.file.ImportAlias(i.path, i.alias)

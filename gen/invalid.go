@@ -230,7 +230,8 @@ func endless(t types.Type, seen map[types.Type]bool) *types.Named {
 		return nil
 	}
 	seen[t] = true
-	if named, ok := t.(*types.Named); ok && nesting(named) > maxNesting {
+	size := maxTypeSize
+	if named, ok := t.(*types.Named); ok && nesting(named, &size) > maxNesting {
 		return named
 	}
 	for inner := range parts(t.Underlying()) {
@@ -241,13 +242,22 @@ func endless(t types.Type, seen map[types.Type]bool) *types.Named {
 	return nil
 }
 
-// maxNesting is how deep type arguments are nested in each other at most.
-const maxNesting = 20
+// Nobody nests type arguments deeper, or writes more of them. A type that needs
+// eight of itself grows too fast for a limit on the depth alone.
+const (
+	maxNesting  = 20
+	maxTypeSize = 10_000
+)
 
-func nesting(t types.Type) int {
+// nesting returns how deep type arguments are nested in each other. What exceeds
+// the size is as deep as can be.
+func nesting(t types.Type, size *int) int {
+	if *size--; *size < 0 {
+		return maxNesting + 1
+	}
 	deepest := 0
 	for inner := range parts(t) {
-		deepest = max(deepest, nesting(inner))
+		deepest = max(deepest, nesting(inner, size))
 	}
 	return deepest + 1
 }

@@ -249,7 +249,7 @@ func (t *tagCheck) stringProblem() string {
 		return "the option string has no effect on " + t.handler.text(t.field.field.Type()) + ", for it is for strings, numbers and booleans"
 	}
 	for _, name := range []string{"MarshalJSON", "MarshalText", "UnmarshalJSON", "UnmarshalText"} {
-		if method(inner, true, name) != nil {
+		if method(inner, true, name) != nil && (name != "UnmarshalJSON" || method(inner, true, "MarshalJSON") != nil) {
 			return "encoding/json does not decode what it encodes with the option string, for " + t.handler.text(inner) + " has the method " + name
 		}
 	}

@@ -580,8 +580,14 @@ func (c *payloadCheck) checkReadBack(t types.Type, at place) {
 // another. A string is saved as it is, whatever its methods.
 func (c *payloadCheck) checkKeyReadBack(t types.Type, at place) {
 	basic, ok := t.Underlying().(*types.Basic)
-	if !ok || basic.Info()&types.IsInteger == 0 {
+	if !ok || basic.Info()&(types.IsInteger|types.IsString) == 0 {
 		return // others need both methods
+	}
+	if basic.Info()&types.IsString != 0 {
+		if method(t, true, "UnmarshalText") != nil {
+			c.report(codePayloadReadBack, at, "keys of type "+c.handler.text(t)+" are saved as they are, for they are strings, and read with UnmarshalText: use string for the keys")
+		}
+		return
 	}
 	if writes, reads := method(t, false, "MarshalText") != nil, method(t, true, "UnmarshalText") != nil; writes != reads {
 		c.report(codePayloadReadBack, at, "keys of type "+c.handler.text(t)+" are saved with a method and read without, or the reverse: give the type both MarshalText and UnmarshalText")
