@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -204,39 +203,10 @@ func (m measure) run(ctx context.Context, agents []*agent, rounds int) report.Ro
 
 // publish writes what was asked for and judges it.
 func publish(c config, result *report.Report, out, progress io.Writer) error {
-	table := result.Markdown()
-	fmt.Fprint(out, table)
-	raw, err := json.MarshalIndent(result, "", "\t")
-	if err != nil {
+	if err := result.Publish(report.Files{JSON: c.json, Markdown: c.markdown, SVG: c.svg, Title: "An agent on agentcore for Go, compared"}, out); err != nil || !c.check {
 		return err
 	}
-	for file, content := range map[string]string{
-		c.json:     string(raw) + "\n",
-		c.markdown: table,
-		c.svg:      result.SVG("An agent on agentcore for Go, compared"),
-	} {
-		if file == "" {
-			continue
-		}
-		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	if !c.check {
-		return nil
-	}
-	kept, broken, open := result.Check(promises)
-	for _, what := range open {
-		fmt.Fprintln(progress, "not measured:", what)
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("promises that are not kept:\n\t%s", strings.Join(broken, "\n\t"))
-	}
-	if kept == 0 {
-		return errors.New("nothing was measured of what is promised")
-	}
-	fmt.Fprintf(progress, "%d promises are kept\n", kept)
-	return nil
+	return result.Judge(promises, progress)
 }
 
 // describe says in words what the agents ran on.

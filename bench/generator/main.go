@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -235,33 +234,8 @@ func run(ctx context.Context, dir string, env, args []string, memory bool) (u us
 
 // publish writes what was asked for and judges it.
 func publish(c config, result *report.Report, promised []report.Promise, out, progress io.Writer) error {
-	table := result.Markdown()
-	fmt.Fprint(out, table)
-	raw, err := json.MarshalIndent(result, "", "\t")
-	if err != nil {
+	if err := result.Publish(report.Files{JSON: c.json, Markdown: c.markdown}, out); err != nil || !c.check {
 		return err
 	}
-	for file, content := range map[string]string{c.json: string(raw) + "\n", c.markdown: table} {
-		if file == "" {
-			continue
-		}
-		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	if !c.check {
-		return nil
-	}
-	kept, broken, open := result.Check(promised)
-	for _, what := range open {
-		fmt.Fprintln(progress, "not measured:", what)
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("promises that are not kept:\n\t%s", strings.Join(broken, "\n\t"))
-	}
-	if kept == 0 {
-		return errors.New("nothing was measured of what is promised")
-	}
-	fmt.Fprintf(progress, "%d promises are kept\n", kept)
-	return nil
+	return result.Judge(promised, progress)
 }
