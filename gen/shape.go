@@ -130,6 +130,9 @@ func (h *handler) fitEntrypoint(params, results []types.Type) string {
 		}
 		return "a raw handler takes http.ResponseWriter and *http.Request, and returns nothing; write " + rawEntrypoint
 	}
+	if len(params) == 1 && is(params[0], false, "net/http", "Handler") {
+		return fmt.Sprintf("an http.Handler is for middleware; write //%s%s instead, or another payload", directivePrefix, middleware)
+	}
 	for _, t := range params {
 		for _, pointer := range []bool{true, false} {
 			if is(t, pointer, runtimePath, "Conn") || is(t, pointer, websocketPath, "Conn") {
@@ -165,8 +168,15 @@ func (h *handler) fitInput(params []types.Type) string {
 		h.in = params[0]
 	default:
 		for _, t := range params {
-			if channel, ok := t.Underlying().(*types.Chan); ok && h.kind == entrypoint {
-				return fmt.Sprintf("a stream is an iter.Seq2[%s, error] as the result, and not a channel", h.text(channel.Elem()))
+			switch u := t.Underlying().(type) {
+			case *types.Chan:
+				if h.kind == entrypoint {
+					return fmt.Sprintf("a stream is an iter.Seq2[%s, error] as the result, and not a channel", h.text(u.Elem()))
+				}
+			case *types.Signature:
+				if h.kind == entrypoint && u.Params().Len() > 0 {
+					return fmt.Sprintf("a stream is an iter.Seq2[%s, error] as the result, and not a function that takes it", h.text(u.Params().At(0).Type()))
+				}
 			}
 		}
 		return "it takes more than one payload; take one struct with a field for each"
@@ -200,6 +210,8 @@ func (h *handler) fitResults(results []types.Type) string {
 			h.shape = shapeOpenStream
 		}
 		return ""
+	case isSeq2 && isError(args.At(0)):
+		return fmt.Sprintf("the value of a stream comes first, and its error second; write iter.Seq2[%s, error]", h.text(args.At(1)))
 	case isSeq2:
 		return fmt.Sprintf("a stream is an iter.Seq2[%s, error], and the second type here is %s", h.text(args.At(0)), h.text(args.At(1)))
 	case is(out, false, "iter", "Seq"):
@@ -315,6 +327,10 @@ func (h *handler) namesakes(signature *types.Signature) string {
 			continue
 		}
 		pkg := named.Obj().Pkg()
+		if named.Obj().Name() == "error" && pkg == h.fn.Pkg() {
+			note += "; the error here is a type of this package, and has to be the predeclared one"
+			continue
+		}
 		name := pkg.Name() + "." + named.Obj().Name()
 		if path := right[name]; path != "" && path != pkg.Path() {
 			note += fmt.Sprintf("; the %s here is of package %s, and has to be of %s", name, pkg.Path(), path)
