@@ -48,9 +48,10 @@ func TestMemory(t *testing.T) {
 	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
+	// The race detector makes it several times as large.
 	alone, _ := treeMemory(child.Process.Pid, nil)
 	largest, total := treeMemory(os.Getpid(), nil)
-	if alone < childMemory || alone > 2*childMemory || largest < alone || total <= alone {
+	if alone < childMemory || alone > 10*childMemory || largest < alone || total <= alone {
 		t.Errorf("the child has %.0f bytes, the largest process %.0f, both of them %.0f", alone, largest, total)
 	}
 	stdin.Close()
