@@ -62,14 +62,14 @@ type Edit struct {
 type Severity int
 
 const (
-	// Error: nothing is generated before the input has changed.
-	Error Severity = iota
-	// Warning: something that deserves a look, and is no obstacle.
-	Warning
+	// SeverityError: nothing is generated before the input has changed.
+	SeverityError Severity = iota
+	// SeverityWarning: something that deserves a look, and is no obstacle.
+	SeverityWarning
 )
 
 func (s Severity) String() string {
-	if s == Warning {
+	if s == SeverityWarning {
 		return "warning"
 	}
 	return "error"
@@ -80,7 +80,7 @@ func (s Severity) String() string {
 // the word.
 func (d Diagnostic) String() string {
 	message := d.Message
-	if d.Severity == Warning {
+	if d.Severity == SeverityWarning {
 		message = "warning: " + message
 	}
 	var b strings.Builder
@@ -178,7 +178,7 @@ func (d *diagnostics) add(code code, at analysis.Range, format string, args ...a
 // warn reports something that does not keep the output from being right.
 func (d *diagnostics) warn(code code, at analysis.Range, format string, args ...any) *problem {
 	p := d.add(code, at, format, args...)
-	p.severity = Warning
+	p.severity = SeverityWarning
 	return p
 }
 
@@ -198,7 +198,7 @@ func (p *problem) fix(at analysis.Range, with, message string) {
 func (d *diagnostics) errors() int {
 	n := 0
 	for _, p := range d.all {
-		if p.severity == Error {
+		if p.severity == SeverityError {
 			n++
 		}
 	}

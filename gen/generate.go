@@ -59,16 +59,16 @@ type Config struct {
 // A Result is what one run has found.
 type Result struct {
 	// Files are the generated files, changed or not, in the order of their
-	// paths. There are none when a diagnostic is an [Error].
+	// paths. There are none when a diagnostic is an [SeverityError].
 	Files []File
 	// Diagnostics are everything that is wrong with the input, in the order
 	// of their positions.
 	Diagnostics []Diagnostic
 }
 
-// Failed reports whether a diagnostic is an [Error], so that there are no files.
+// Failed reports whether a diagnostic is an [SeverityError], so that there are no files.
 func (r *Result) Failed() bool {
-	return slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Severity == Error })
+	return slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Severity == SeverityError })
 }
 
 // A File is one generated file, or a source that [ApplyFixes] has corrected.

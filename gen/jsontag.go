@@ -67,7 +67,7 @@ func (t *tagCheck) report(code code, format string, args ...any) *problem {
 func (t *tagCheck) warn(code code, format string, args ...any) *problem {
 	p := t.report(code, format, args...)
 	if p != nil {
-		p.severity = Warning
+		p.severity = SeverityWarning
 	}
 	return p
 }
@@ -83,7 +83,7 @@ func (t *tagCheck) fix(p *problem, value string) {
 		before += " "
 	}
 	pair := "json:" + strconv.Quote(value)
-	p.fix(t.literal, tagLiteral(before+pair+after), "write "+pair)
+	p.fix(t.literal, tagLiteral(before+pair+after), "Write "+pair)
 }
 
 // tagLiteral writes a tag, in backquotes if it can.

@@ -151,7 +151,7 @@ func (c *payloadCheck) report(code code, at place, text string) *problem {
 // warn is report for what may be meant.
 func (c *payloadCheck) warn(code code, at place, text string) {
 	if p := c.report(code, at, text); p != nil {
-		p.severity = Warning
+		p.severity = SeverityWarning
 	}
 }
 

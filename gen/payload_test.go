@@ -92,7 +92,7 @@ func comparePayload(t *testing.T, name string, fields []outcome, reported []Diag
 	var errors []string // messages
 	for _, d := range reported {
 		onlyTag := d.Code == string(codePayloadTag) || d.Code == string(codePayloadTagOption) && !strings.Contains(d.Message, "does not decode")
-		if d.Severity == Error && !onlyTag {
+		if d.Severity == SeverityError && !onlyTag {
 			errors = append(errors, d.Message)
 		}
 	}

@@ -100,7 +100,7 @@ func (p *printer) summary(out outcome) {
 		}
 	}
 	var counts []string
-	for _, severity := range []gen.Severity{gen.Error, gen.Warning} {
+	for _, severity := range []gen.Severity{gen.SeverityError, gen.SeverityWarning} {
 		switch n := count[severity]; {
 		case n == 1:
 			counts = append(counts, "1 "+severity.String())
@@ -131,7 +131,7 @@ func (p *printer) diagnostic(d gen.Diagnostic) {
 		fmt.Fprint(p.w, p.colour(bold, d.Pos.String()+":"), " ")
 	}
 	severity := red
-	if d.Severity == gen.Warning {
+	if d.Severity == gen.SeverityWarning {
 		severity = yellow
 	}
 	fmt.Fprintln(p.w, p.colour(severity, d.Severity.String()+":"), d.Message)
