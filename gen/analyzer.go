@@ -22,7 +22,7 @@ import (
 var Analyzer = newAnalyzer()
 
 func newAnalyzer() *analysis.Analyzer {
-	config := new(Config)
+	config := &Config{Client: ClientAuto}
 	a := &analysis.Analyzer{
 		Name:             "agentcore",
 		Doc:              "check functions with //agentcore: directives\n\nThe checks are those of agentcore-gen: directives, the shapes of handlers, and what encoding/json would drop from a payload or refuse.",

@@ -54,6 +54,11 @@ type Config struct {
 	// Server is the name of the generated constructor. The default is
 	// DefaultServer.
 	Server string
+	// Client says how clients are made. The default is ClientAuto.
+	Client ClientMode
+	// ClientDir is the directory of a client package, relative to that of its
+	// agent. The default is the name of the agent, followed by client.
+	ClientDir string
 }
 
 // A Result is what one run has found.
@@ -93,6 +98,9 @@ func (c Config) check() error {
 	if info, err := os.Stat(cmp.Or(c.Dir, ".")); err != nil || !info.IsDir() {
 		return &UsageError{fmt.Sprintf("there is no directory %s to generate in", c.Dir)}
 	}
+	if err := c.Client.check(); err != nil {
+		return err
+	}
 	for _, pattern := range c.Patterns {
 		if info, err := os.Stat(filepath.Join(c.Dir, pattern)); err == nil && info.IsDir() {
 			continue // a directory may be called x.go
@@ -126,6 +134,7 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	if config.Server == "" {
 		config.Server = DefaultServer
 	}
+	config.Client = cmp.Or(config.Client, ClientAuto)
 	if err := config.check(); err != nil {
 		return nil, err
 	}
