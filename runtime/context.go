@@ -8,15 +8,12 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
-// Request headers with a meaning, in Go's canonical spelling, which lastValue
-// depends on.
+// Request headers with a meaning, beside those of package wire.
 const (
-	headerSessionID        = "X-Amzn-Bedrock-Agentcore-Runtime-Session-Id"
-	headerRequestID        = "X-Amzn-Bedrock-Agentcore-Runtime-Request-Id"
-	headerIdentityWAT      = "X-Amz-Bedrock-Agentcore-Identity-Wat"
-	headerWorkloadToken    = "Workloadaccesstoken"
 	headerOAuth2Callback   = "Oauth2callbackurl"
 	customHeaderPrefix     = "x-amzn-bedrock-agentcore-runtime-custom-"
 	identityWATHeaderLower = "x-amz-bedrock-agentcore-identity-wat"
@@ -51,17 +48,14 @@ func WorkloadAccessToken(ctx context.Context) string {
 	if req == nil {
 		return ""
 	}
-	if token := lastValue(req.http.Header, headerIdentityWAT); token != "" {
-		return token
-	}
-	return lastValue(req.http.Header, headerWorkloadToken)
+	return wire.WorkloadToken(req.http.Header)
 }
 
 // OAuth2CallbackURL returns the URL that a three-legged OAuth flow returns to,
 // or "" when none came.
 func OAuth2CallbackURL(ctx context.Context) string {
 	if req := requestFrom(ctx); req != nil {
-		return lastValue(req.http.Header, headerOAuth2Callback)
+		return wire.Last(req.http.Header, headerOAuth2Callback)
 	}
 	return ""
 }
@@ -178,19 +172,25 @@ type request struct {
 	bound     *http.Request // http with the request for its context
 }
 
-type requestKey struct{}
-
 // Value implements [context.Context].
 func (r *request) Value(key any) any {
-	if key == (requestKey{}) {
+	if key == (wire.InboundKey{}) {
 		return r
 	}
 	return r.Context.Value(key)
 }
 
+// Inbound implements [wire.Inbound].
+func (r *request) Inbound() (http.Header, string) {
+	if r.http == nil {
+		return nil, ""
+	}
+	return r.http.Header, r.sessionID()
+}
+
 // requestFrom returns the request that ctx belongs to, or nil.
 func requestFrom(ctx context.Context) *request {
-	if req, ok := ctx.Value(requestKey{}).(*request); ok && req.http != nil {
+	if req, ok := ctx.Value(wire.InboundKey{}).(*request); ok && req.http != nil {
 		return req
 	}
 	return nil
@@ -199,7 +199,7 @@ func requestFrom(ctx context.Context) *request {
 // ServerFrom returns the server that ctx belongs to, be it a handler's context
 // or one of [Server.Context], or nil.
 func ServerFrom(ctx context.Context) *Server {
-	if req, ok := ctx.Value(requestKey{}).(*request); ok {
+	if req, ok := ctx.Value(wire.InboundKey{}).(*request); ok {
 		return req.server
 	}
 	return nil
@@ -229,10 +229,10 @@ func renewRequest(s *Server, w http.ResponseWriter, r *http.Request) *request {
 		return old
 	}
 	req := newRequest(s, w, r)
-	if lastValue(r.Header, headerRequestID) == "" {
+	if wire.Last(r.Header, wire.HeaderRequestID) == "" {
 		req.requestIDOnce.Do(func() { req.requestIDText = old.requestID() })
 	}
-	if lastValue(r.Header, headerSessionID) == "" {
+	if wire.Last(r.Header, wire.HeaderSessionID) == "" {
 		req.sessionIDOnce.Do(func() { req.sessionIDText = old.sessionID() })
 	}
 	return req
@@ -246,35 +246,26 @@ func (r *request) httpRequest() *http.Request {
 }
 
 func (r *request) requestID() string {
-	r.requestIDOnce.Do(func() { r.requestIDText = valueOrUUID(r.http.Header, headerRequestID) })
+	r.requestIDOnce.Do(func() { r.requestIDText = valueOrUUID(r.http.Header, wire.HeaderRequestID) })
 	return r.requestIDText
 }
 
 func (r *request) sessionID() string {
-	r.sessionIDOnce.Do(func() { r.sessionIDText = valueOrUUID(r.http.Header, headerSessionID) })
+	r.sessionIDOnce.Do(func() { r.sessionIDText = valueOrUUID(r.http.Header, wire.HeaderSessionID) })
 	return r.sessionIDText
 }
 
 // sessionHeader is the session id as a header of the answer.
 func (r *request) sessionHeader() []string {
-	if values := r.http.Header[headerSessionID]; len(values) == 1 && values[0] != "" {
+	if values := r.http.Header[wire.HeaderSessionID]; len(values) == 1 && values[0] != "" {
 		return values
 	}
 	return []string{r.sessionID()}
 }
 
 func valueOrUUID(h http.Header, name string) string {
-	if value := lastValue(h, name); value != "" {
+	if value := wire.Last(h, name); value != "" {
 		return value
 	}
 	return uuid.NewString()
-}
-
-// lastValue is h.Get for the last value instead of the first, as the Python SDK
-// reads headers that came several times.
-func lastValue(h http.Header, canonicalName string) string {
-	if values := h[canonicalName]; len(values) > 0 {
-		return values[len(values)-1]
-	}
-	return ""
 }

@@ -13,8 +13,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 // maxPooledBuffer keeps one large body from pinning its memory for ever.
@@ -104,10 +103,7 @@ func invalidUTF8At(b []byte) int {
 // it if T has a Validate method. A number that lands in an interface becomes a
 // [json.Number], so that big ones survive.
 func decoder[T any]() func([]byte) (T, error) {
-	unmarshal := unmarshalQuickly
-	if needsNumbers(reflect.TypeFor[T]()) {
-		unmarshal = unmarshalNumbers
-	}
+	unmarshal := wire.Unmarshaler[T]()
 	return func(text []byte) (T, error) {
 		var value T
 		if err := unmarshal(text, &value); err != nil {
@@ -116,33 +112,6 @@ func decoder[T any]() func([]byte) (T, error) {
 		err := validate(&value) // which may complete the value
 		return value, err
 	}
-}
-
-// quickly is encoding/json as the standard library's next implementation of it
-// has it, which reads long texts several times faster.
-var quickly = jsonv1.DefaultOptionsV1()
-
-// unmarshalQuickly is [json.Unmarshal].
-func unmarshalQuickly(text []byte, value any) error {
-	if jsonv2.Unmarshal(text, value, quickly) == nil {
-		return nil
-	}
-	reflect.ValueOf(value).Elem().SetZero()
-	return json.Unmarshal(text, value) // for its errors
-}
-
-// unmarshalNumbers is [json.Unmarshal] with [json.Decoder.UseNumber].
-func unmarshalNumbers(text []byte, value any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	err := d.Decode(value)
-	rest := text[d.InputOffset():]
-	if err != nil || len(bytes.Trim(rest, " \t\r\n")) > 0 { // a Decoder stops after the first value
-		if syntax := json.Unmarshal(text, new(json.RawMessage)); syntax != nil {
-			return syntax
-		}
-	}
-	return err
 }
 
 // validator is a payload with demands that its type does not express.
@@ -199,63 +168,10 @@ func jsonKind(t reflect.Type) string {
 	return t.Kind().String() // string, bool, and integers, whose limits matter
 }
 
-// numberTypes remembers what needsNumbers has found out, by type.
-var numberTypes sync.Map
-
-// needsNumbers reports whether a type has to be decoded with unmarshalNumbers.
-func needsNumbers(t reflect.Type) bool {
-	if known, ok := numberTypes.Load(t); ok {
-		return known.(bool)
-	}
-	needs := holdsAny(t, make(map[reflect.Type]bool))
-	numberTypes.Store(t, needs)
-	return needs
-}
-
-// holdsAny reports whether a type holds an interface, in which a number has to
-// be a json.Number, or one of these.
-func holdsAny(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.String:
-		return t == reflect.TypeFor[json.Number]()
-	case reflect.Map:
-		return holdsAny(t.Key(), seen) || holdsAny(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return holdsAny(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if holdsAny(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// appendJSON appends the JSON of value, without a line end, or nothing when it
-// returns an error. Unlike [json.Marshal] it leaves <, > and & as they are.
-func appendJSON(buf *bytes.Buffer, value any) error {
-	start := buf.Len()
-	encoder := json.NewEncoder(buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		buf.Truncate(start)
-		return err
-	}
-	buf.Truncate(buf.Len() - 1) // Encode ends with a newline
-	return nil
-}
-
 // appendResult appends the JSON of what a handler returned. A value that JSON
 // cannot hold, NaN for one, does not fail the request. The error is for the log.
 func appendResult(buf *bytes.Buffer, value any) error {
-	err := appendJSON(buf, value)
+	err := wire.AppendJSON(buf, value)
 	if err != nil {
 		appendSubstitute(buf, value)
 	}
@@ -265,7 +181,7 @@ func appendResult(buf *bytes.Buffer, value any) error {
 // appendSubstitute appends what goes out for a value that JSON cannot hold: as
 // in the Python SDK its text, or else a note of its type.
 func appendSubstitute(buf *bytes.Buffer, value any) {
-	if text, ok := textOf(value); ok && appendJSON(buf, text) == nil {
+	if text, ok := textOf(value); ok && wire.AppendJSON(buf, text) == nil {
 		return
 	}
 	appendNote(buf, value)
@@ -273,7 +189,7 @@ func appendSubstitute(buf *bytes.Buffer, value any) {
 
 // appendNote appends what stands for a value that JSON cannot hold.
 func appendNote(buf *bytes.Buffer, value any) {
-	_ = appendJSON(buf, struct { // of strings, so that it cannot fail
+	_ = wire.AppendJSON(buf, struct { // of strings, so that it cannot fail
 		Error        string `json:"error"`
 		OriginalType string `json:"original_type"`
 	}{"Serialization failed", fmt.Sprintf("%T", value)})
@@ -297,7 +213,7 @@ func textOf(value any) (string, bool) {
 func writeError(w http.ResponseWriter, status int, body errorBody) int {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if err := appendJSON(buf, body); err != nil { // a StatusError's detail that JSON cannot hold
+	if err := wire.AppendJSON(buf, body); err != nil { // a StatusError's detail that JSON cannot hold
 		status = http.StatusInternalServerError
 		appendNote(buf, body.Error)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 // jsonHandler writes records as lines of JSON with the keys of the Python SDK.
@@ -196,7 +198,7 @@ func appendAny(dst []byte, value any) (with []byte) {
 		}
 	}
 	var buf bytes.Buffer
-	if err := appendJSON(&buf, value); err != nil {
+	if err := wire.AppendJSON(&buf, value); err != nil {
 		return appendText(dst, fmt.Sprintf("!ERROR: %v", err))
 	}
 	return append(dst, buf.Bytes()...)

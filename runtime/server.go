@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 // cleanupTimeout is for handlers and tasks that were cancelled at the end of the
@@ -74,7 +76,7 @@ func NewServer(handlers Handlers, opts ...Option) *Server {
 // Context returns a context that belongs to this server and to no request: for
 // [StartTask] outside of handlers.
 func (s *Server) Context(parent context.Context) context.Context {
-	return context.WithValue(parent, requestKey{}, &request{server: s})
+	return context.WithValue(parent, wire.InboundKey{}, &request{server: s})
 }
 
 // Run listens and serves until ctx ends or the process receives SIGINT or
@@ -351,7 +353,7 @@ func plainError(w http.ResponseWriter, status int) {
 }
 
 func (s *Server) invoke(r *request) {
-	r.w.Header()[headerSessionID] = r.sessionHeader()
+	r.w.Header()[wire.HeaderSessionID] = r.sessionHeader()
 	start := time.Now()
 	if s.opts.debug && s.debugAction(r, start) {
 		return

@@ -17,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 const (
@@ -170,7 +172,7 @@ func (s *socket) recover() {
 // serve runs the handler and ends the connection.
 func (s *socket) serve() {
 	defer s.cancel(nil)
-	s.r.w.Header()[headerSessionID] = s.r.sessionHeader()
+	s.r.w.Header()[wire.HeaderSessionID] = s.r.sessionHeader()
 	if !s.server.sockets.add(s) {
 		s.r.w.WriteHeader(http.StatusServiceUnavailable)
 		return

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 const (
@@ -90,7 +92,7 @@ func runSequence[Out any](values iter.Seq2[Out, error], send func(Out) bool) (la
 }
 
 func newStreamError(err error) streamError {
-	return streamError{err.Error(), errorType(err), "An error occurred during streaming"}
+	return streamError{err.Error(), errorType(err), wire.StreamErrorMessage}
 }
 
 // events writes events. One that comes after a pause is written by its sender,

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 // WebSocketHandler serves GET /ws. [WebSocket] and [RawWebSocket] make one; the
@@ -82,7 +84,7 @@ func BinaryMessage(data []byte) Message { return Message{Binary: true, Data: dat
 // JSONMessage returns a text message with the JSON of value.
 func JSONMessage(value any) (Message, error) {
 	var buf bytes.Buffer
-	err := appendJSON(&buf, value)
+	err := wire.AppendJSON(&buf, value)
 	return Message{Data: buf.Bytes()}, err
 }
 
@@ -251,7 +253,7 @@ func messageEncoder[Out any]() func(Out) (int, []byte, error) {
 	}
 	return func(out Out) (int, []byte, error) {
 		var buf bytes.Buffer
-		err := appendJSON(&buf, out)
+		err := wire.AppendJSON(&buf, out)
 		return websocket.TextMessage, buf.Bytes(), err
 	}
 }
