@@ -1,0 +1,194 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
+)
+
+// Error is a call that AgentCore or the agent has refused, or an agent's stream
+// that has failed. What comes before that, no connection for one, is an error of
+// another type.
+type Error struct {
+	// Operation is what was called, as in invoke.
+	Operation string
+	// StatusCode is the HTTP status. It is 200 when a stream failed that had
+	// begun.
+	StatusCode int
+	// Code is AgentCore's own, as in ThrottlingException; or the agent's: the
+	// error_type of an event, or the code of a framework. It is "" when none came.
+	Code string
+	// Message is for people. It is never "".
+	Message string
+	// Detail is what the agent said is the error, which may be any JSON value. It
+	// is nil when the agent did not say so in JSON.
+	Detail json.RawMessage
+	// Body is the answer as it came, of at most 1 MiB.
+	Body []byte
+	// RequestID is what AgentCore calls the request, "" if it does not say.
+	RequestID string
+
+	retryAfter time.Duration
+}
+
+// maxErrorBody is how much of a refusal is read.
+const maxErrorBody = 1 << 20
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s (", e.Operation, e.Message)
+	switch {
+	case e.StatusCode == http.StatusOK:
+		b.WriteString(cmp.Or(e.Code, "in the stream"))
+	case e.Code != "":
+		fmt.Fprintf(&b, "%s, status %d", e.Code, e.StatusCode)
+	default:
+		fmt.Fprintf(&b, "status %d", e.StatusCode)
+	}
+	if e.RequestID != "" {
+		b.WriteString(", request " + e.RequestID)
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// Retryable reports whether the call cannot have run, so that it does no harm to
+// make it again: it was throttled, or met another change of its session. Calls
+// are, up to [WithMaxAttempts].
+func (e *Error) Retryable() bool {
+	switch e.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusConflict:
+		return e.Code == "RetryableConflictException"
+	}
+	return false
+}
+
+// newError reads an answer that is a refusal, and closes it.
+func newError(op operation, answer *http.Response) *Error {
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody)) // what has come says something
+	e := &Error{
+		Operation: string(op), StatusCode: answer.StatusCode, Body: body,
+		RequestID: cmp.Or(answer.Header.Get("X-Amzn-Requestid"), answer.Header.Get(wire.HeaderRequestID)),
+	}
+	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.retryAfter = time.Duration(seconds) * time.Second
+	}
+	e.read(body)
+	if code := answer.Header.Get("X-Amzn-Errortype"); code != "" {
+		e.Code = errorCode(code)
+	}
+	if e.Message == "" {
+		e.Message = cmp.Or(http.StatusText(e.StatusCode), "no reason given")
+	}
+	return e
+}
+
+// errorBody is what the services of AWS, the SDKs and their frameworks say of an
+// error.
+type errorBody struct {
+	Error     json.RawMessage `json:"error"`
+	ErrorType string          `json:"error_type"`
+	Message   string          `json:"message"`
+	Details   json.RawMessage `json:"details"`
+	Code      json.RawMessage `json:"code"`
+	AWSCode   string          `json:"__type"`
+}
+
+// read takes what it can from the body of a refusal, or from the data of an event.
+func (e *Error) read(text []byte) {
+	text = bytes.TrimSpace(text)
+	var body errorBody
+	if json.Unmarshal(text, &body) != nil {
+		if message, ok := textOf(text); ok {
+			e.Message = message // a JSON string
+		} else if utf8.Valid(text) && !bytes.HasPrefix(text, []byte("<")) { // a page is for browsers
+			e.Message = string(text[:min(len(text), 1<<10)])
+		}
+		return
+	}
+	code, _ := textOf(body.Code)
+	e.Code = cmp.Or(body.ErrorType, errorCode(body.AWSCode), code)
+	e.Message = body.Message
+	if len(body.Error) == 0 {
+		return
+	}
+	e.Detail = body.Error
+	switch message, isText := textOf(body.Error); {
+	case body.Message != "" && body.Message != wire.StreamErrorMessage:
+		// Fastify's, where error is the text of the status.
+	case isText && message != "":
+		e.Message = message
+	case !isText:
+		e.Message = string(body.Error)
+	}
+	if len(body.Details) > 0 {
+		details, isText := textOf(body.Details)
+		if !isText {
+			details = string(body.Details)
+		}
+		e.Message += ": " + details
+	}
+}
+
+// textOf returns the text of a JSON string.
+func textOf(text []byte) (string, bool) {
+	var s string
+	if len(text) == 0 || text[0] != '"' || json.Unmarshal(text, &s) != nil {
+		return "", false
+	}
+	return s, true
+}
+
+// errorCode leaves the name of a code that comes with a namespace before it, or a
+// URL behind it.
+func errorCode(code string) string {
+	if _, name, ok := strings.Cut(code, "#"); ok {
+		code = name
+	}
+	code, _, _ = strings.Cut(code, ":")
+	return code
+}
+
+// newStreamError returns the error that an event of a stream is, or nil. The
+// Python SDK and this project's runtime send it as data, the TypeScript SDK as an
+// event called error.
+func newStreamError(event Event) *Error {
+	if event.Name != "error" {
+		if !bytes.Contains(event.Data, []byte(`"error_type"`)) {
+			return nil
+		}
+		var body errorBody
+		if json.Unmarshal(event.Data, &body) != nil || body.Error == nil || body.Message != wire.StreamErrorMessage {
+			return nil
+		}
+	}
+	e := &Error{Operation: string(opInvoke), StatusCode: http.StatusOK, Body: bytes.Clone(event.Data)}
+	e.read(e.Body)
+	e.Message = cmp.Or(e.Message, wire.StreamErrorMessage)
+	return e
+}
+
+// DecodeError is something of an agent's that does not decode into the type that
+// the caller expects of it. A [Conn] is still good.
+type DecodeError struct {
+	// Data is what came.
+	Data []byte
+	// Err is what is wrong with it.
+	Err error
+}
+
+func (e *DecodeError) Error() string { return "unexpected answer: " + e.Err.Error() }
+
+func (e *DecodeError) Unwrap() error { return e.Err }

@@ -1,0 +1,235 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
+)
+
+// None stands for a payload or a result that there is not.
+type None struct{}
+
+// Invoke calls an agent that answers once, and returns its answer.
+//
+// A string is also what an agent says in plain text, as those of the TypeScript
+// SDK do. An answer that does not fit Out is a [*DecodeError].
+func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) (Out, error) {
+	var out Out
+	body, err := encode(in)
+	if err != nil {
+		return out, err
+	}
+	answer, err := c.invoke(ctx, body, "application/json", opts)
+	if err != nil {
+		return out, err
+	}
+	kind := mediaType(answer)
+	if kind == eventStream {
+		answer.Body.Close()
+		return out, errors.New("invoke: the agent answers with a stream: call it with Stream")
+	}
+	buf := getBuffer()
+	defer putBuffer(buf)
+	if err := c.transport.readAnswer(opInvoke, answer, buf); err != nil {
+		return out, contextError(ctx, err)
+	}
+	return decodeAnswer[Out](kind, buf.Bytes())
+}
+
+// Stream calls an agent that answers with a stream, and returns its values as
+// they come. The call is made when the sequence is ranged over, each time anew.
+//
+// A failure, of the call or later, is the sequence's last element; so is a value
+// that does not fit Out, as a [*DecodeError]. A loop that is left early, and the
+// end of ctx, close the connection, so that the agent stops. An agent that answers
+// once after all is a stream of one value.
+func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) iter.Seq2[Out, error] {
+	return func(yield func(Out, error) bool) {
+		var none Out
+		body, err := encode(in)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		answer, err := c.invoke(ctx, body, "text/event-stream, application/json", opts)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		if kind := mediaType(answer); kind != eventStream {
+			buf := getBuffer()
+			defer putBuffer(buf)
+			if err := c.transport.readAnswer(opInvoke, answer, buf); err != nil {
+				yield(none, contextError(ctx, err))
+				return
+			}
+			yield(decodeAnswer[Out](kind, buf.Bytes()))
+			return
+		}
+		defer answer.Body.Close()
+		decode := valueDecoder[Out]()
+		for event, err := range readEvents(answer.Body, c.transport.maxEvent) {
+			if err != nil {
+				yield(none, contextError(ctx, fmt.Errorf("invoke: %w", err)))
+				return
+			}
+			if failure := newStreamError(event); failure != nil {
+				failure.RequestID = answer.Header.Get("X-Amzn-Requestid")
+				yield(none, failure)
+				return
+			}
+			value, err := decode(event.Data)
+			if !yield(value, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Do invokes an agent with a body, for those whose handlers read and write HTTP
+// themselves, and returns the answer, whose body the caller closes. The body is
+// sent as JSON unless [WithHeader] gives a Content-Type. Other statuses than 2xx
+// are an [*Error].
+func (c *Client) Do(ctx context.Context, body []byte, opts ...Option) (*http.Response, error) {
+	return c.invoke(ctx, body, "application/json, text/event-stream, */*", opts)
+}
+
+func (c *Client) invoke(ctx context.Context, body []byte, accept string, opts []Option) (*http.Response, error) {
+	call, settings, err := c.newCall(ctx, opInvoke, http.MethodPost, opts)
+	if err != nil {
+		return nil, err
+	}
+	call.body = body
+	call.header["Content-Type"] = jsonContent
+	call.header["Accept"] = []string{accept}
+	settings.override(call.header)
+	answer, err := c.transport.do(ctx, call)
+	if err == nil {
+		settings.note(answer)
+	}
+	return answer, err
+}
+
+var jsonContent = []string{"application/json"}
+
+const eventStream = "text/event-stream"
+
+func mediaType(answer *http.Response) string {
+	content := answer.Header.Get("Content-Type")
+	if content == "application/json" {
+		return content
+	}
+	kind, _, err := mime.ParseMediaType(content)
+	if err != nil {
+		kind, _, _ = strings.Cut(content, ";")
+	}
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+func encode(value any) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := wire.AppendJSON(&buf, value); err != nil {
+		return nil, fmt.Errorf("encode the payload: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// contextError returns why the context ended, if it has.
+func contextError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the connection was lost: %w", err)
+	}
+	return err
+}
+
+// decodeAnswer decodes an answer that is no stream.
+func decodeAnswer[Out any](kind string, body []byte) (Out, error) {
+	var out Out
+	if _, nothing := any(out).(None); nothing || len(bytes.TrimSpace(body)) == 0 {
+		return out, nil // the TypeScript SDK answers undefined with an empty body
+	}
+	switch to := any(&out).(type) {
+	case *[]byte:
+		if kind == "application/octet-stream" {
+			*to = bytes.Clone(body)
+			return out, nil
+		}
+	case *string:
+		if strings.HasPrefix(kind, "text/") {
+			*to = string(body)
+			return out, nil
+		}
+	}
+	return valueDecoder[Out]()(body)
+}
+
+// valueDecoder returns the function that decodes one value. Where text fits, what
+// is no JSON is one: so the TypeScript SDK sends strings.
+func valueDecoder[Out any]() func([]byte) (Out, error) {
+	var zero Out
+	switch any(&zero).(type) {
+	case *None:
+		return func([]byte) (Out, error) { return zero, nil }
+	case *string:
+		return func(data []byte) (Out, error) {
+			text, ok := textOf(data)
+			if !ok {
+				text = string(data)
+			}
+			return any(text).(Out), nil
+		}
+	case *any, *json.RawMessage:
+		decode := jsonDecoder[Out]()
+		return func(data []byte) (Out, error) {
+			value, err := decode(data)
+			if err == nil {
+				return value, nil
+			}
+			text, err := encode(string(data))
+			if err != nil {
+				return zero, err
+			}
+			return decode(text)
+		}
+	}
+	return jsonDecoder[Out]()
+}
+
+func jsonDecoder[Out any]() func([]byte) (Out, error) {
+	unmarshal := wire.Unmarshaler[Out]()
+	return func(data []byte) (Out, error) {
+		var value Out
+		if err := unmarshal(data, &value); err != nil {
+			var none Out
+			return none, &DecodeError{Data: bytes.Clone(data), Err: err}
+		}
+		return value, nil
+	}
+}
+
+// maxPooledBuffer keeps one large answer from pinning its memory for ever.
+const maxPooledBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+
+func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooledBuffer {
+		buf.Reset()
+		buffers.Put(buf)
+	}
+}

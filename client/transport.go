@@ -1,0 +1,375 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Transport reaches one agent. [Direct], [AgentCore] and [AgentCoreOAuth] make
+// one. It holds the connections to the agent, so that it is best made once and
+// shared; all its methods may be called concurrently.
+type Transport struct {
+	address address
+	auth    authorizer // nil for none
+	http    *http.Client
+	dialer  *websocket.Dialer
+	retry   retrier
+
+	maxAnswer int64
+	maxEvent  int
+}
+
+// address knows the URLs of an agent.
+type address interface {
+	// url returns the URL of an operation. The caller may change it.
+	url(operation) (*url.URL, error)
+	// checkSession says what is wrong with the id of a session.
+	checkSession(id string) error
+	// trusted reports whether tokens of this agent's own identity may go there.
+	trusted() bool
+}
+
+// operation is something that can be asked of an agent.
+type operation string
+
+const (
+	opInvoke    operation = "invoke"
+	opConnect   operation = "connect"
+	opPing      operation = "ping"
+	opStop      operation = "stop session"
+	opCommand   operation = "run command"
+	opAgentCard operation = "agent card"
+	opShell     operation = "shell"
+)
+
+// authorizer gives a request what proves who sends it.
+type authorizer interface {
+	authorize(ctx context.Context, r *http.Request, body []byte) error
+	// renew is called when a request was refused with 401. It reports whether
+	// there is something else to try it with.
+	renew(ctx context.Context, refused *http.Request) (bool, error)
+}
+
+// TransportOption changes how a [Transport] works.
+type TransportOption func(*transportOptions)
+
+type transportOptions struct {
+	http        *http.Client
+	dialer      *websocket.Dialer
+	endpoint    string
+	qualifier   string
+	region      string
+	account     string
+	maxAttempts int
+	maxAnswer   int64
+	maxEvent    int
+}
+
+const (
+	defaultMaxAttempts = 3
+	defaultMaxAnswer   = 100 << 20
+	defaultMaxEvent    = 10 << 20
+)
+
+// WithHTTPClient sends requests through c, which stays the caller's. Its Timeout
+// should be zero, for it would cut streams; contexts bound calls instead. The
+// default is a client of its own with the settings of [http.DefaultTransport].
+//
+// WebSocket connections are made with the proxy, the dialer and the TLS settings
+// of c, if its Transport is an [*http.Transport]; see [WithWebSocketDialer] else.
+func WithHTTPClient(c *http.Client) TransportOption {
+	return func(o *transportOptions) { o.http = c }
+}
+
+// WithWebSocketDialer makes WebSocket connections with d.
+func WithWebSocketDialer(d *websocket.Dialer) TransportOption {
+	return func(o *transportOptions) { o.dialer = d }
+}
+
+// WithMaxAttempts sets how often a request is sent at most; the default is 3,
+// and 1 means never again. Only what cannot have run is sent again: see
+// [Error.Retryable].
+func WithMaxAttempts(n int) TransportOption {
+	return func(o *transportOptions) { o.maxAttempts = max(n, 1) }
+}
+
+// WithMaxAnswer limits the bytes of an answer that is no stream. The default is
+// 100 MiB, which the service does not exceed; zero means no limit.
+func WithMaxAnswer(bytes int64) TransportOption {
+	return func(o *transportOptions) { o.maxAnswer = bytes }
+}
+
+// WithMaxEvent limits the bytes of one event of a stream. The default is 10 MiB,
+// which the service does not exceed; zero means no limit.
+func WithMaxEvent(bytes int) TransportOption {
+	return func(o *transportOptions) { o.maxEvent = bytes }
+}
+
+func newTransportOptions(opts []TransportOption) transportOptions {
+	o := transportOptions{maxAttempts: defaultMaxAttempts, maxAnswer: defaultMaxAnswer, maxEvent: defaultMaxEvent}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+func newTransport(at address, auth authorizer, o transportOptions) *Transport {
+	t := &Transport{
+		address: at, auth: auth, http: o.http, dialer: o.dialer,
+		retry: newRetrier(o.maxAttempts), maxAnswer: o.maxAnswer, maxEvent: o.maxEvent,
+	}
+	if t.http == nil {
+		t.http = &http.Client{Transport: connections}
+	}
+	if t.dialer == nil {
+		t.dialer = dialerOf(t.http)
+	}
+	if auth != nil { // a redirection could carry what proves who we are elsewhere
+		own := *t.http
+		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		t.http = &own
+	}
+	return t
+}
+
+// connections are shared by all transports without an HTTP client of their own.
+// Each of them mostly talks to one host, for which the default keeps too few.
+var connections = func() http.RoundTripper {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	own := standard.Clone()
+	own.MaxIdleConnsPerHost = 64
+	return own
+}()
+
+// dialerOf returns a dialer that goes the way of an HTTP client.
+func dialerOf(c *http.Client) *websocket.Dialer {
+	d := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: handshakeTimeout, Jar: c.Jar}
+	if t, ok := c.Transport.(*http.Transport); ok {
+		d.Proxy, d.NetDialContext, d.NetDialTLSContext = t.Proxy, t.DialContext, t.DialTLSContext
+		if t.TLSClientConfig != nil {
+			d.TLSClientConfig = t.TLSClientConfig.Clone()
+			d.TLSClientConfig.NextProtos = nil // an upgrade needs HTTP/1.1
+		}
+	}
+	return d
+}
+
+const handshakeTimeout = 45 * time.Second
+
+// CloseIdleConnections closes the connections that no call uses. Those of the
+// default HTTP client are shared with other transports.
+func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
+
+// Direct returns a transport for an agent behind a URL such as
+// http://localhost:8080, without authentication of AgentCore's: what the agent's
+// owner asks for goes into headers, with [WithHeader], or into the HTTP client.
+// The agent's routes are below the URL. A URL that is none is a
+// [*ParameterError].
+func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
+	base, err := parseBaseURL("base URL", baseURL)
+	if err != nil {
+		return nil, err
+	}
+	return newTransport(directAddress{base}, nil, newTransportOptions(opts)), nil
+}
+
+func parseBaseURL(what, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	problem := ""
+	switch {
+	case err != nil:
+		problem = "it is no URL: write one like http://localhost:8080"
+	case u.Scheme == "ws" || u.Scheme == "wss":
+		problem = "write it with http or https: WebSocket connections are made from there"
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		problem = "write it with its scheme, as in http://localhost:8080"
+	case u.RawQuery != "" || u.Fragment != "":
+		problem = "leave out what follows the path"
+	default:
+		return u, nil
+	}
+	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
+}
+
+// directAddress is an agent that is reached without AgentCore.
+type directAddress struct{ base *url.URL }
+
+func (a directAddress) url(op operation) (*url.URL, error) {
+	switch op {
+	case opInvoke:
+		return a.base.JoinPath("invocations"), nil
+	case opConnect:
+		return a.base.JoinPath("ws"), nil
+	case opPing:
+		return a.base.JoinPath("ping"), nil
+	case opAgentCard:
+		return a.base.JoinPath(".well-known/agent-card.json"), nil
+	}
+	return nil, fmt.Errorf("%s: %w for an agent that is reached directly: AgentCore does it", op, errors.ErrUnsupported)
+}
+
+func (directAddress) checkSession(string) error { return nil }
+func (directAddress) trusted() bool             { return false }
+
+// call is one operation on its way.
+type call struct {
+	op     operation
+	method string
+	query  url.Values // beside what the address has
+	header http.Header
+	body   []byte
+	// replayable: it does no harm to do it twice.
+	replayable bool
+}
+
+// do sends a call, again if that is safe, and returns the answer to it if its
+// status is a good one. The caller closes the body.
+func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
+	renewed := false
+	for attempt := 1; ; attempt++ {
+		r, err := t.newRequest(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		answer, sent, err := t.send(r)
+		if err == nil && answer.StatusCode/100 == 2 {
+			return answer, nil
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if (!sent || c.replayable) && t.retry.wait(ctx, attempt, err, 0) {
+				continue
+			}
+			return nil, fmt.Errorf("%s: %w", c.op, err)
+		}
+		failure := newError(c.op, answer)
+		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
+			return nil, err
+		} else if again {
+			attempt--
+			continue
+		}
+		if (failure.Retryable() || c.replayable && failure.StatusCode >= 500) && t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
+			continue
+		}
+		return nil, failure
+	}
+}
+
+// renew gets what a refused request can be sent with again, once for each call.
+func (t *Transport) renew(ctx context.Context, refused *http.Request, failure *Error, renewed *bool) (bool, error) {
+	if failure.StatusCode != http.StatusUnauthorized || *renewed || t.auth == nil {
+		return false, nil
+	}
+	*renewed = true
+	return t.auth.renew(ctx, refused)
+}
+
+// newRequest makes the request of a call, with what proves who sends it.
+func (t *Transport) newRequest(ctx context.Context, c call) (*http.Request, error) {
+	u, err := t.address.url(c.op)
+	if err != nil {
+		return nil, err
+	}
+	addQuery(u, c.query)
+	r, err := http.NewRequestWithContext(ctx, c.method, u.String(), bytes.NewReader(c.body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.op, err)
+	}
+	r.Header = c.header.Clone()
+	if t.auth != nil {
+		if err := t.auth.authorize(ctx, r, c.body); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// addQuery adds parameters, with spaces as %20: not every server takes a plus
+// for one.
+func addQuery(u *url.URL, more url.Values) {
+	if len(more) == 0 {
+		return
+	}
+	query := u.Query()
+	for name, values := range more {
+		query[name] = append(query[name], values...)
+	}
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+}
+
+// dial opens a WebSocket connection. The answer is there when it was opened.
+func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*websocket.Conn, *http.Response, error) {
+	renewed := false
+	for attempt := 1; ; attempt++ {
+		r, err := t.newRequest(ctx, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Header.Del("Host") // which the signer has set, and the dialer sets itself
+		dialer := *t.dialer
+		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
+		conn, answer, err := dialer.DialContext(ctx, webSocketURL(r.URL).String(), r.Header)
+		switch {
+		case err == nil:
+			return conn, answer, nil
+		case ctx.Err() != nil:
+			return nil, nil, context.Cause(ctx)
+		case answer == nil: // nothing was sent, or nothing came back: a handshake does no harm
+			if t.retry.wait(ctx, attempt, err, 0) {
+				continue
+			}
+			return nil, nil, fmt.Errorf("%s: %w", c.op, err)
+		}
+		failure := newError(c.op, answer)
+		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
+			return nil, nil, err
+		} else if again {
+			attempt--
+			continue
+		}
+		if !failure.Retryable() || !t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
+			return nil, nil, failure
+		}
+	}
+}
+
+// webSocketURL returns a URL with the scheme for WebSocket.
+func webSocketURL(u *url.URL) *url.URL {
+	ws := *u
+	ws.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
+	return &ws
+}
+
+// readAnswer reads a body that is no stream, and closes it.
+func (t *Transport) readAnswer(op operation, answer *http.Response, buf *bytes.Buffer) error {
+	defer answer.Body.Close()
+	limit := t.maxAnswer
+	if limit <= 0 {
+		limit = 1<<63 - 2
+	}
+	if n := answer.ContentLength; n > 0 && n <= maxPooledBuffer {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(io.LimitReader(answer.Body, limit+1)); err != nil {
+		return fmt.Errorf("%s: the answer was cut off: %w", op, err)
+	}
+	if int64(buf.Len()) > limit {
+		return fmt.Errorf("%s: the answer is longer than %d bytes: raise the limit with WithMaxAnswer, or let the agent stream", op, limit)
+	}
+	return nil
+}
