@@ -24,8 +24,10 @@ type Transport struct {
 	dialer  *websocket.Dialer
 	retry   retrier
 
-	maxAnswer int64
-	maxEvent  int
+	maxAnswer    int64
+	maxEvent     int
+	maxMessage   int64
+	pingInterval time.Duration
 }
 
 // address knows the URLs of an agent.
@@ -72,6 +74,9 @@ type transportOptions struct {
 	maxAttempts int
 	maxAnswer   int64
 	maxEvent    int
+
+	maxMessage   int64
+	pingInterval time.Duration
 }
 
 const (
@@ -115,7 +120,7 @@ func WithMaxEvent(bytes int) TransportOption {
 }
 
 func newTransportOptions(opts []TransportOption) transportOptions {
-	o := transportOptions{maxAttempts: defaultMaxAttempts, maxAnswer: defaultMaxAnswer, maxEvent: defaultMaxEvent}
+	o := transportOptions{maxAttempts: defaultMaxAttempts, maxAnswer: defaultMaxAnswer, maxEvent: defaultMaxEvent, maxMessage: defaultMaxMessage}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -126,6 +131,7 @@ func newTransport(at address, auth authorizer, o transportOptions) *Transport {
 	t := &Transport{
 		address: at, auth: auth, http: o.http, dialer: o.dialer,
 		retry: newRetrier(o.maxAttempts), maxAnswer: o.maxAnswer, maxEvent: o.maxEvent,
+		maxMessage: o.maxMessage, pingInterval: o.pingInterval,
 	}
 	if t.http == nil {
 		t.http = &http.Client{Transport: connections}
