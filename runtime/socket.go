@@ -33,8 +33,6 @@ const (
 	watchDelay = time.Second
 	// goingAway is the reason to close at a shutdown.
 	goingAway = "the server is shutting down"
-	// maxCloseReason is what fits into a close frame beside the code.
-	maxCloseReason = 123
 )
 
 // upgrader has small or shared buffers, since most connections are idle most of
@@ -593,26 +591,8 @@ func (s *socket) stopReading() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 // writeClose sends a close frame.
 func (s *socket) writeClose(code int, reason string) error {
-	if !sendable(code) {
-		code = websocket.CloseInternalServerErr
-	}
-	reason = strings.ToValidUTF8(reason, "\ufffd") // else the client fails the connection
-	for len(reason) > maxCloseReason {
-		_, size := utf8.DecodeLastRuneInString(reason)
-		reason = reason[:len(reason)-size]
-	}
-	message := websocket.FormatCloseMessage(code, reason)
+	message := wire.CloseMessage(code, reason)
 	return s.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeTimeout))
-}
-
-// sendable reports whether a close frame may carry the code. 1005 stands for a
-// frame without one.
-func sendable(code int) bool {
-	switch code {
-	case 1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013:
-		return true
-	}
-	return 3000 <= code && code <= 4999
 }
 
 // awaitClose reads until the client's close frame, or its end where frames

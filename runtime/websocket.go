@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
@@ -33,7 +31,8 @@ type WebSocketHandler struct {
 // with 1000, a [CloseError] with its code, and any other error or a panic with
 // 1011. The context ends when the client goes away or the server shuts down.
 func WebSocket[In, Out any](name string, handle func(context.Context, *Conn[In, Out]) error) WebSocketHandler {
-	decode, encode := messageDecoder[In](), messageEncoder[Out]()
+	decode := wire.MessageDecoder[Message](decoder[In](), func(_ []byte, err error) error { return &MessageError{err} })
+	encode := wire.MessageEncoder[Message, Out]()
 	return WebSocketHandler{name: name, serve: func(s *socket) error {
 		return handle(s.ctx, &Conn[In, Out]{socket: s, decode: decode, encode: encode})
 	}}
@@ -204,56 +203,4 @@ func (c *Conn[In, Out]) Close(code int, reason string) error {
 	}
 	_ = c.socket.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 	return c.socket.writeClose(code, reason)
-}
-
-func messageDecoder[In any]() func(int, []byte) (In, error) {
-	var zero In
-	switch any(zero).(type) {
-	case string:
-		return func(kind int, data []byte) (In, error) {
-			if kind == websocket.BinaryMessage && !utf8.Valid(data) {
-				return zero, &MessageError{errors.New("binary data that is not text")}
-			}
-			return any(string(data)).(In), nil
-		}
-	case []byte:
-		return func(_ int, data []byte) (In, error) { return any(data).(In), nil }
-	case Message:
-		return func(kind int, data []byte) (In, error) {
-			return any(Message{Binary: kind == websocket.BinaryMessage, Data: data}).(In), nil
-		}
-	}
-	decode := decoder[In]()
-	return func(_ int, data []byte) (In, error) {
-		value, err := decode(data)
-		if err != nil {
-			return zero, &MessageError{err}
-		}
-		return value, nil
-	}
-}
-
-func messageEncoder[Out any]() func(Out) (int, []byte, error) {
-	var zero Out
-	switch any(zero).(type) {
-	case string:
-		return func(out Out) (int, []byte, error) {
-			return websocket.TextMessage, []byte(strings.ToValidUTF8(any(out).(string), "\ufffd")), nil
-		}
-	case []byte:
-		return func(out Out) (int, []byte, error) { return websocket.BinaryMessage, any(out).([]byte), nil }
-	case Message:
-		return func(out Out) (int, []byte, error) {
-			message := any(out).(Message)
-			if message.Binary {
-				return websocket.BinaryMessage, message.Data, nil
-			}
-			return websocket.TextMessage, bytes.ToValidUTF8(message.Data, []byte("\ufffd")), nil
-		}
-	}
-	return func(out Out) (int, []byte, error) {
-		var buf bytes.Buffer
-		err := wire.AppendJSON(&buf, out)
-		return websocket.TextMessage, buf.Bytes(), err
-	}
 }
