@@ -76,7 +76,8 @@ func hashOf(body []byte) string {
 }
 
 // TokenSource returns a bearer token. A [Transport] calls it before its first
-// request, and again when a token was refused; one call at a time.
+// request, again when a token was refused, and for the credentials of another
+// program, as in [Client.WebSocketHeaders]; one call at a time.
 type TokenSource func(ctx context.Context) (string, error)
 
 // StaticToken returns a source of one token.

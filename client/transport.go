@@ -329,7 +329,7 @@ func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*
 		r.Header.Del("Host") // which the signer has set, and the dialer sets itself
 		dialer := *t.dialer
 		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
-		conn, answer, err := dialer.DialContext(ctx, webSocketURL(r.URL).String(), r.Header)
+		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), r.Header)
 		switch {
 		case err == nil:
 			return conn, answer, nil
