@@ -238,6 +238,8 @@ type call struct {
 	body   []byte
 	// replayable: it does no harm to do it twice.
 	replayable bool
+	// tokenAsSubprotocol: a bearer token is sent as [tokenSubprotocols] say.
+	tokenAsSubprotocol bool
 }
 
 // do sends a call, again if that is safe, and returns the answer to it if its
@@ -326,10 +328,18 @@ func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*
 		if err != nil {
 			return nil, nil, err
 		}
-		r.Header.Del("Host") // which the signer has set, and the dialer sets itself
+		header := r.Header.Clone()
+		header.Del("Host") // which the signer has set, and the dialer sets itself
 		dialer := *t.dialer
 		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
-		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), r.Header)
+		if c.tokenAsSubprotocol {
+			token, err := tokenSubprotocols(header)
+			if err != nil {
+				return nil, nil, err
+			}
+			dialer.Subprotocols = append(dialer.Subprotocols, token...)
+		}
+		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), header)
 		switch {
 		case err == nil:
 			return conn, answer, nil
