@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,11 +78,11 @@ func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 		decode := valueDecoder[Out]()
 		for event, err := range readEvents(answer.Body, c.transport.maxEvent) {
 			if err != nil {
-				yield(none, contextError(ctx, fmt.Errorf("invoke: %w", err)))
+				yield(none, contextError(ctx, fmt.Errorf("%s: %w", opInvoke, err)))
 				return
 			}
 			if failure := newStreamError(event); failure != nil {
-				failure.RequestID = answer.Header.Get("X-Amzn-Requestid")
+				failure.RequestID = requestID(answer.Header)
 				yield(none, failure)
 				return
 			}
@@ -125,14 +123,7 @@ var jsonContent = []string{"application/json"}
 const eventStream = "text/event-stream"
 
 func mediaType(answer *http.Response) string {
-	content := answer.Header.Get("Content-Type")
-	if content == "application/json" {
-		return content
-	}
-	kind, _, err := mime.ParseMediaType(content)
-	if err != nil {
-		kind, _, _ = strings.Cut(content, ";")
-	}
+	kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
@@ -144,13 +135,10 @@ func encode(value any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// contextError returns why the context ended, if it has.
+// contextError returns why the context ended if it has, and else err.
 func contextError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the connection was lost: %w", err)
 	}
 	return err
 }
