@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -27,6 +28,8 @@ const (
 	escapedARN     = "arn%3Aaws%3Abedrock-agentcore%3Aus-west-2%3A111122223333%3Aruntime%2Fhello-a1b2c3d4e5"
 	testSession    = "session-0123456789-0123456789-0123456789"
 )
+
+type rawJSON = json.RawMessage
 
 // request is one as a server has got it.
 type request struct {

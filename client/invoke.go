@@ -20,7 +20,8 @@ type None struct{}
 // Invoke calls an agent that answers once, and returns its answer.
 //
 // A string is also what an agent says in plain text, as those of the TypeScript
-// SDK do. An answer that does not fit Out is a [*DecodeError].
+// SDK do, and an empty answer is the zero value. An answer that does not fit Out
+// is a [*DecodeError].
 func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) (Out, error) {
 	var out Out
 	body, err := encode(in)
@@ -160,6 +161,9 @@ func decodeAnswer[Out any](kind string, body []byte) (Out, error) {
 			*to = string(body)
 			return out, nil
 		}
+	}
+	if kind == "application/json" {
+		return jsonDecoder[Out]()(body)
 	}
 	return valueDecoder[Out]()(body)
 }

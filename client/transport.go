@@ -200,6 +200,7 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		problem = "leave out what follows the path"
 	default:
+		u.Path = cmp.Or(u.Path, "/") // or else those joined to it have none in front
 		return u, nil
 	}
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
