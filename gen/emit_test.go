@@ -30,10 +30,11 @@ func FuzzDoc(f *testing.F) {
 		if err != nil {
 			return
 		}
-		output, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer"}, &diagnostics{fset: fset})
-		if err != nil {
+		pkg := typeCheck(t, fset, file)
+		if err := generate(pkg, Config{Server: "NewServer"}, &diagnostics{fset: fset}); err != nil {
 			t.Fatal(err)
 		}
+		output := pkg.output.generated
 		if output == nil {
 			return
 		}
