@@ -30,11 +30,10 @@ func FuzzDoc(f *testing.F) {
 		if err != nil {
 			return
 		}
-		pkg := typeCheck(t, fset, file)
-		if err := generate(pkg, Config{Server: "NewServer"}, &diagnostics{fset: fset}); err != nil {
+		output, _, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer"}, &diagnostics{fset: fset})
+		if err != nil {
 			t.Fatal(err)
 		}
-		output := pkg.output.generated
 		if output == nil {
 			return
 		}

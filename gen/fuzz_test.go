@@ -110,10 +110,10 @@ func testSource(t *testing.T, source string) {
 	}
 	pkg := typeCheck(t, fset, file)
 	diagnostics := &diagnostics{fset: fset}
-	if err := generate(pkg, Config{Server: "NewServer"}, diagnostics); err != nil {
+	output, _, err := generate(pkg, Config{Server: "NewServer"}, diagnostics)
+	if err != nil {
 		t.Fatalf("%v\n%s", err, source)
 	}
-	output := pkg.output.generated
 	if output == nil || len(pkg.graph.TypeErrors) > 0 {
 		return
 	}

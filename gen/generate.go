@@ -163,9 +163,11 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		return nil, err
 	}
 	for _, pkg := range loaded {
-		if err := generate(pkg, config, diagnostics); err != nil {
+		server, client, err := generate(pkg, config, diagnostics)
+		if err != nil {
 			return nil, err
 		}
+		pkg.output.generated, pkg.client.generated = server, client
 	}
 	result := &Result{Diagnostics: diagnostics.public()}
 	if diagnostics.errors() > 0 {
@@ -233,20 +235,19 @@ func (f *files) remove(out output) {
 // looked as if it had a directive, and none when there are errors, in this
 // package or in another: then nothing is written, but the diagnostics of all
 // packages are wanted. There is no client of what does not serve.
-func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (err error) {
+func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (server, client []byte, err error) {
 	agent, names := check(pkg, config, diagnostics)
+	if pkg.misplaced != nil {
+		return nil, nil, pkg.misplaced
+	}
 	if len(agent.handlers) == 0 || diagnostics.errors() > 0 {
-		return nil
+		return nil, nil, nil
 	}
-	if pkg.output.generated, err = emit(agent, names); err != nil || !hasClient(agent, config) {
-		return err
+	if server, err = emit(agent, names); err != nil || !hasClient(agent, config) {
+		return server, nil, err
 	}
-	place := placeOfClient(pkg, config)
-	if err := place.check(pkg); err != nil {
-		return err
-	}
-	pkg.client.generated, err = emitClient(pkg, agent, place, config)
-	return err
+	client, err = emitClient(pkg, placeOfClient(pkg, config))
+	return server, client, err
 }
 
 // hasClient reports whether an agent gets a client.
@@ -262,16 +263,13 @@ func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent,
 		return agent, nil
 	}
 	checkPayloads(pkg, agent, diagnostics)
+	free := !hasClient(agent, config) || pkg.placeClient(config, diagnostics)
 	if pkg.output.content != nil && !pkg.output.ours {
 		pkg.output.refuse(diagnostics)
-		return agent, nil
+		free = false
 	}
-	if hasClient(agent, config) {
-		pkg.client = readClient(pkg, config)
-		if pkg.client.content != nil && !pkg.client.ours {
-			pkg.client.refuse(diagnostics)
-			return agent, nil
-		}
+	if !free {
+		return agent, nil
 	}
 	return agent, planNames(pkg, agent, config, diagnostics)
 }

@@ -31,6 +31,8 @@ type loadedPackage struct {
 	sources []*packages.Package // all of the run that have syntax
 	output  output
 	client  output // that of its client, once it is clear that it gets one
+	// misplaced: why there can be no client in its place.
+	misplaced error
 	// unsettled: the output, or a file that mentions a directive, is not built
 	// in this run, which cannot tell whether the output is still needed.
 	unsettled bool

@@ -44,6 +44,24 @@ func checkClientDir(dir string) error {
 	return nil
 }
 
+// placeClient reports whether there can be a client where the configuration wants
+// it. A foreign file is reported, and anything else is pkg.misplaced.
+func (p *loadedPackage) placeClient(config Config, diagnostics *diagnostics) bool {
+	place := placeOfClient(p, config)
+	var err error
+	if p.client, err = readOutput(place.dir); err != nil {
+		p.client.content, p.client.unreadable = []byte{}, true
+	}
+	if p.misplaced = place.check(p); p.misplaced != nil {
+		return false
+	}
+	if p.client.content != nil && !p.client.ours {
+		p.client.refuse(diagnostics)
+		return false
+	}
+	return true
+}
+
 // check refuses a place that the agent's module does not reach, and one that is
 // taken.
 func (p clientPlace) check(agent *loadedPackage) error {
@@ -88,15 +106,6 @@ func samePlace(dir, one, other string) error {
 		return &UsageError{fmt.Sprintf("the client of the agent in %s would be written to %s, which has an agent itself: write another directory, as in -client-dir client", agent, dir)}
 	}
 	return &UsageError{fmt.Sprintf("the clients of the agents in %s and in %s would both be written to %s: generate each in a run of its own, with a -client-dir of its own", one, other, dir)}
-}
-
-// readClient reads what lies where the client of a package goes.
-func readClient(pkg *loadedPackage, config Config) output {
-	out, err := readOutput(placeOfClient(pkg, config).dir)
-	if err != nil {
-		out.content, out.unreadable = []byte{}, true
-	}
-	return out
 }
 
 // moduleRoot returns the directory of the module that a directory belongs to, or

@@ -6,7 +6,7 @@ import (
 )
 
 // emitClient writes the client file of an agent.
-func emitClient(pkg *loadedPackage, _ *agent, place clientPlace, _ Config) ([]byte, error) {
+func emitClient(pkg *loadedPackage, place clientPlace) ([]byte, error) {
 	agent, err := filepath.Rel(place.dir, pkg.dir)
 	if err != nil {
 		return nil, err
