@@ -30,7 +30,7 @@ func FuzzDoc(f *testing.F) {
 		if err != nil {
 			return
 		}
-		output, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer"}, &diagnostics{fset: fset})
+		output, _, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer"}, &diagnostics{fset: fset})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -110,7 +110,7 @@ func testSource(t *testing.T, source string) {
 	}
 	pkg := typeCheck(t, fset, file)
 	diagnostics := &diagnostics{fset: fset}
-	output, err := generate(pkg, Config{Server: "NewServer"}, diagnostics)
+	output, _, err := generate(pkg, Config{Server: "NewServer"}, diagnostics)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, source)
 	}
