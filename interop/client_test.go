@@ -34,7 +34,6 @@ type who struct {
 
 const (
 	customHeader = "X-Amzn-Bedrock-AgentCore-Runtime-Custom-Colour"
-	session      = "session-0123456789-0123456789-0123456789"
 )
 
 func invoke[Out any](t *testing.T, a *agent, in request, opts ...client.Option) (Out, error) {
