@@ -204,7 +204,6 @@ func splitURL(t *testing.T, text string) (string, url.Values) {
 	return before, values
 }
 
-
 const vectorURL = "wss://bedrock-agentcore.us-west-2.amazonaws.com/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-west-2%3A123456789012%3Aruntime%2Fmy_agent-abcde12345/ws"
 
 func TestWebSocketHeaders(t *testing.T) {
