@@ -152,9 +152,14 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	}
 	var files []File
 	for _, pkg := range loaded {
-		content, err := generate(pkg, config, diagnostics)
+		content, client, err := generate(pkg, config, diagnostics)
 		if err != nil {
 			return nil, err
+		}
+		if client != nil {
+			path := filepath.Join(placeOfClient(pkg, config).dir, OutputName)
+			previous, _ := os.ReadFile(path)
+			files = append(files, File{Path: path, Content: client, Previous: previous})
 		}
 		if content != nil && bytes.Equal(content, bytes.ReplaceAll(pkg.output.content, []byte("\r\n"), []byte("\n"))) {
 			content = pkg.output.content // git has ended the lines as Windows does
@@ -174,29 +179,37 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 // looked as if it had a directive, and none when there are errors, in this
 // package or in another: then nothing is written, but the diagnostics of all
 // packages are wanted.
-func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) ([]byte, error) {
-	agent, names := check(pkg, config, diagnostics)
+func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (server, client []byte, err error) {
+	agent, names, plan := check(pkg, config, diagnostics)
 	if len(agent.handlers) == 0 || diagnostics.errors() > 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return emit(agent, names)
+	if server, err = emit(agent, names); err != nil || plan == nil {
+		return server, nil, err
+	}
+	client, err = emitClient(plan)
+	return server, client, err
 }
 
 // check does all steps that find mistakes. What it returns is whole when it has
-// found none.
-func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent, *names) {
+// found none. There is no plan of a client where there is nothing to call.
+func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent, *names, *clientPlan) {
 	before := diagnostics.errors()
 	directives := scan(pkg, diagnostics)
 	agent := analyze(pkg, directives, diagnostics.errors() > before, diagnostics)
 	if len(directives) == 0 {
-		return agent, nil
+		return agent, nil, nil
 	}
 	checkPayloads(pkg, agent, diagnostics)
+	var plan *clientPlan
+	if agent.serves() && config.Client != ClientOff {
+		plan = planClient(pkg, agent, config, diagnostics)
+	}
 	if pkg.output.content != nil && !pkg.output.ours {
 		pkg.output.refuse(diagnostics)
-		return agent, nil
+		return agent, nil, nil
 	}
-	return agent, planNames(pkg, agent, config, diagnostics)
+	return agent, planNames(pkg, agent, config, diagnostics), plan
 }
 
 // output is the generated file of an earlier run, or what lies in its place.
