@@ -33,6 +33,8 @@ type copier struct {
 	instances []instancePair
 	originals map[*types.Var]*types.Var // of the fields of copies
 	reported  map[types.Object]bool
+	// incomplete are structs that have a field without a counterpart.
+	incomplete map[*types.Struct]bool
 }
 
 // copied is a type that the client declares.
@@ -74,14 +76,15 @@ func (n need) to(f *types.Var, local *types.Package) need {
 func newCopier(pkg *loadedPackage, place clientPlace, mode ClientMode, diagnostics *diagnostics) *copier {
 	return &copier{
 		pkg: pkg, mode: mode, place: place, diagnostics: diagnostics,
-		byOrigin:  make(map[*types.Named]*copied),
-		needs:     make(map[types.Type]need),
-		imports:   make(map[*types.Package]bool),
-		self:      types.NewPackage(place.path, place.name),
-		mirrors:   make(map[string]*types.Named),
-		params:    make(map[*types.TypeParam]*types.TypeParam),
-		originals: make(map[*types.Var]*types.Var),
-		reported:  make(map[types.Object]bool),
+		byOrigin:   make(map[*types.Named]*copied),
+		needs:      make(map[types.Type]need),
+		imports:    make(map[*types.Package]bool),
+		self:       types.NewPackage(place.path, place.name),
+		mirrors:    make(map[string]*types.Named),
+		params:     make(map[*types.TypeParam]*types.TypeParam),
+		originals:  make(map[*types.Var]*types.Var),
+		reported:   make(map[types.Object]bool),
+		incomplete: make(map[*types.Struct]bool),
 	}
 }
 
@@ -477,7 +480,8 @@ func (c *copier) structType(t *types.Struct) *types.Struct {
 			name, embedded = c.embeddedName(f, tag, inner)
 		}
 		if taken[name] || name == "" {
-			c.report(at.to(f, c.pkg.types), "the client needs a copy of the struct around this embedded field, and has no name for the field there: embed a type that is declared, under its own name%s", orOff)
+			c.incomplete[t] = true
+			c.report(at.to(f, c.pkg.types), "the client's copy of the struct around this embedded field has no name for it: embed a type that is declared, by its own name%s", orOff)
 			continue
 		}
 		taken[name] = true

@@ -52,7 +52,7 @@ func (e *clientEmitter) packageDoc() string {
 // client emits the type that has the methods, and its constructor.
 func (e *clientEmitter) client() {
 	e.file.Line()
-	e.lines(fmt.Sprintf("Client calls the agent. It is one conversation, as the [%s.Client] in it is: make\nanother for another one. Its methods may be called concurrently.", e.alias(clientPath)))
+	e.lines("Client calls the agent. It is one conversation: all calls belong to one session of\nthe agent. Its methods may be called concurrently.")
 	e.file.Type().Id("Client").Struct(jen.Op("*").Add(e.behind("Client")))
 	e.file.Line()
 	transport, opts := e.plan.transport, e.plan.opts

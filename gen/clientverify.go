@@ -67,7 +67,7 @@ func (c *copier) reportMethod(t types.Type, name, what string, at need, remedy s
 		return
 	}
 	c.reported[fn] = true
-	const format = "%s of %s %s, and a copy of the type, which the client needs, has no methods: %s%s"
+	const format = "%s of %s %s, and the client's copy of the type has no methods: %s%s"
 	if fn.Pkg() != c.pkg.types {
 		c.report(at, format, name, owner, what, remedy, orOff)
 		return
@@ -76,7 +76,7 @@ func (c *copier) reportMethod(t types.Type, name, what string, at need, remedy s
 		relate(at.handler.decl.Name, "the %s %s %s", at.handler.kind, at.handler.title(), at.use)
 }
 
-// verifyFields reports a struct whose copy has others fields in JSON. It can come
+// verifyFields reports a struct whose copy has other fields in JSON. It can come
 // to that where fields clash.
 func (c *copier) verifyFields(pair structPair) {
 	visible := func(s *types.Struct) (list []string) {
@@ -88,7 +88,7 @@ func (c *copier) verifyFields(pair structPair) {
 		}
 		return list
 	}
-	if !slices.Equal(visible(pair.original), visible(pair.copy)) {
+	if !c.incomplete[pair.original] && !slices.Equal(visible(pair.original), visible(pair.copy)) {
 		c.report(c.needs[pair.original], "a copy of this struct for the client would have other fields in JSON: give those that clash names with a json tag%s", orOff)
 	}
 }
@@ -132,7 +132,7 @@ func (c *copier) verifyInstance(pair instancePair) {
 				break
 			}
 		}
-		c.report(at, "%s takes type arguments that copies of them, which the client needs, cannot be, for copies have no methods: %s%s", pair.original.Obj().Name(), remedy, orOff)
+		c.report(at, "the client cannot have %s, for its copies of types have no methods: %s%s", at.handler.text(pair.original), remedy, orOff)
 		return
 	}
 	original, ok := pair.original.Underlying().(*types.Struct)
