@@ -43,3 +43,13 @@ func (o output) isClient() bool {
 	agent, _ := o.agentOf()
 	return agent != ""
 }
+
+// back is the directory of the agent as go generate takes it in that of the client.
+func (p clientPlace) back(agent string) string {
+	below, _ := filepath.Rel(p.dir, agent) // the one is relative to the other
+	below = filepath.ToSlash(below)
+	if !strings.HasPrefix(below+"/", "../") {
+		below = "./" + below
+	}
+	return below
+}
