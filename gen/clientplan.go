@@ -5,7 +5,6 @@ import (
 	"go/token"
 	"go/types"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -42,12 +41,8 @@ type copiedConstant struct {
 // a client cannot have is reported.
 func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *clientPlan {
 	place := placeOfClient(pkg, config)
-	back, _ := filepath.Rel(place.dir, pkg.dir) // the one is relative to the other
-	if back = filepath.ToSlash(back); !strings.HasPrefix(back, ".") {
-		back = "./" + back // as the go command wants it
-	}
 	c := newCopier(pkg, place, config.Client, diagnostics)
-	plan := &clientPlan{place: place, back: back, agent: remote(agent), docs: newDocIndex(pkg.sources)}
+	plan := &clientPlan{place: place, back: place.back(pkg.dir), agent: remote(agent), docs: newDocIndex(pkg.sources)}
 	for _, h := range plan.agent.handlers {
 		in, out := "payload", "result"
 		if h.kind == websocket {

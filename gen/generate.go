@@ -1,5 +1,5 @@
-// Package gen writes the server of an agent from the annotated functions of a
-// package. It is agentcore-gen as a library.
+// Package gen writes the server and the client of an agent from the annotated
+// functions of a package. It is agentcore-gen as a library.
 //
 // Generation is a straight line, a file for each step:
 //
@@ -11,7 +11,9 @@
 //	invalid  type errors that a signature cannot do without
 //	payload  what encoding/json would drop or refuse
 //	names    every name that the output declares or imports
-//	emit     the file
+//	emit     the files
+//	place    where a client may go
+//	orphan   clients that no agent has any more; marker.go tells whose one is
 //	write    the disk
 //
 // Every step before the last only reads, but for temporary files that are gone at
@@ -36,7 +38,8 @@ import (
 	"strings"
 )
 
-// OutputName is the name of the generated file in an agent's package.
+// OutputName is the name of the generated file in an agent's package, and of that
+// in the package of its client.
 const OutputName = "agentcore_gen.go"
 
 // DefaultServer is the name of the generated constructor.
@@ -57,14 +60,17 @@ type Config struct {
 	// Client says how clients are made. The default is ClientAuto.
 	Client ClientMode
 	// ClientDir is the directory of a client package, relative to that of its
-	// agent. The default is the name of the agent, followed by client.
+	// agent. The default is the name of the agent, followed by client. It need
+	// not exist, and has to belong to the agent's module.
 	ClientDir string
 }
 
 // A Result is what one run has found.
 type Result struct {
 	// Files are the generated files, changed or not, in the order of their
-	// paths. There are none when a diagnostic is an [SeverityError].
+	// paths: the server of each agent, its client, and those that have to go,
+	// such as the clients of agents that are no more. There are none when a
+	// diagnostic is an [SeverityError].
 	Files []File
 	// Diagnostics are everything that is wrong with the input, in the order
 	// of their positions.
@@ -84,6 +90,9 @@ type File struct {
 	Content []byte
 	// Previous is what the file held when it was read, nil when there was none.
 	Previous []byte
+	// Client is set for the file of a client, which has a directory of its own:
+	// Write makes it, and removes it when it is left empty.
+	Client bool
 }
 
 // A UsageError is a [Config] that makes no sense.
@@ -99,6 +108,9 @@ func (c Config) check() error {
 		return &UsageError{fmt.Sprintf("there is no directory %s to generate in", c.Dir)}
 	}
 	if err := c.Client.check(); err != nil {
+		return err
+	}
+	if err := checkClientDir(c.ClientDir); err != nil {
 		return err
 	}
 	for _, pattern := range c.Patterns {
@@ -139,10 +151,10 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 		return nil, err
 	}
 	diagnostics := &diagnostics{fset: token.NewFileSet()}
-	dirs, err := list(ctx, config, diagnostics)
+	listing, err := list(ctx, config, diagnostics)
 	var loaded []*loadedPackage
 	if err == nil {
-		loaded, err = load(ctx, config, dirs, diagnostics)
+		loaded, err = load(ctx, config, listing.agents, diagnostics)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // whatever the go command says when it is stopped
@@ -150,37 +162,84 @@ func Generate(ctx context.Context, config Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []File
 	for _, pkg := range loaded {
-		content, client, err := generate(pkg, config, diagnostics)
+		server, client, err := generate(pkg, config, diagnostics)
 		if err != nil {
 			return nil, err
 		}
-		if client != nil {
-			path := filepath.Join(placeOfClient(pkg, config).dir, OutputName)
-			previous, _ := os.ReadFile(path)
-			files = append(files, File{Path: path, Content: client, Previous: previous})
-		}
-		if content != nil && bytes.Equal(content, bytes.ReplaceAll(pkg.output.content, []byte("\r\n"), []byte("\n"))) {
-			content = pkg.output.content // git has ended the lines as Windows does
-		}
-		if content != nil || pkg.output.ours && !pkg.unsettled {
-			files = append(files, File{Path: pkg.output.path, Content: content, Previous: pkg.output.content})
-		}
+		pkg.output.generated, pkg.client.generated = server, client
 	}
 	result := &Result{Diagnostics: diagnostics.public()}
-	if diagnostics.errors() == 0 {
-		result.Files = sortedFiles(files)
+	if diagnostics.errors() > 0 {
+		return result, nil
 	}
+	files := &files{of: make(map[string]*loadedPackage)}
+	for _, pkg := range loaded {
+		if err := cmp.Or(files.add(pkg, &pkg.output), files.add(pkg, &pkg.client)); err != nil {
+			return nil, err
+		}
+	}
+	for _, pkg := range loaded {
+		if pkg.output.generated == nil && !pkg.unsettled && !pkg.output.isClient() {
+			files.remove(pkg.output)
+		}
+	}
+	orphans, err := listing.orphans(ctx, config, loaded, files)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range orphans {
+		files.remove(o)
+	}
+	result.Files = sortedFiles(files.all)
 	return result, nil
 }
 
-// generate makes the output of one package. There is none when its text only
+// files are those of a run, each once, by whatever name its directory is called.
+type files struct {
+	all []File
+	of  map[string]*loadedPackage // whose content it is, by resolved path; nil when it has to go
+}
+
+// add adds a file of a package, if it was generated. It fails when it is the file
+// of another package as well.
+func (f *files) add(pkg *loadedPackage, out *output) error {
+	content := out.generated
+	if content == nil {
+		return nil
+	}
+	path := resolved(out.path)
+	if other := f.of[path]; other != nil {
+		return samePlace(filepath.Dir(out.path), other.dir, pkg.dir)
+	}
+	f.of[path] = pkg
+	if bytes.Equal(content, bytes.ReplaceAll(out.content, []byte("\r\n"), []byte("\n"))) {
+		content = out.content // git has ended the lines as Windows does
+	}
+	f.all = append(f.all, File{Path: out.path, Content: content, Previous: out.content, Client: out == &pkg.client})
+	return nil
+}
+
+// remove adds a file that has to go, unless there is none, or it is not ours, or
+// it is one that has just been made.
+func (f *files) remove(out output) {
+	path := resolved(out.path)
+	if _, known := f.of[path]; known || !out.ours {
+		return
+	}
+	f.of[path] = nil
+	f.all = append(f.all, File{Path: out.path, Previous: out.content, Client: out.isClient()})
+}
+
+// generate makes the outputs of one package. There are none when its text only
 // looked as if it had a directive, and none when there are errors, in this
 // package or in another: then nothing is written, but the diagnostics of all
-// packages are wanted.
+// packages are wanted. There is no client of what does not serve.
 func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (server, client []byte, err error) {
 	agent, names, plan := check(pkg, config, diagnostics)
+	if pkg.misplaced != nil {
+		return nil, nil, pkg.misplaced
+	}
 	if len(agent.handlers) == 0 || diagnostics.errors() > 0 {
 		return nil, nil, nil
 	}
@@ -190,6 +249,9 @@ func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (serv
 	client, err = emitClient(plan)
 	return server, client, err
 }
+
+// hasClient reports whether an agent gets a client.
+func hasClient(agent *agent, config Config) bool { return agent.serves() && config.Client != ClientOff }
 
 // check does all steps that find mistakes. What it returns is whole when it has
 // found none. There is no plan of a client where there is nothing to call.
@@ -202,11 +264,17 @@ func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent,
 	}
 	checkPayloads(pkg, agent, diagnostics)
 	var plan *clientPlan
-	if agent.serves() && config.Client != ClientOff {
-		plan = planClient(pkg, agent, config, diagnostics)
+	free := true
+	if hasClient(agent, config) {
+		if free = pkg.placeClient(config, diagnostics); free {
+			plan = planClient(pkg, agent, config, diagnostics)
+		}
 	}
 	if pkg.output.content != nil && !pkg.output.ours {
 		pkg.output.refuse(diagnostics)
+		free = false
+	}
+	if !free {
 		return agent, nil, nil
 	}
 	return agent, planNames(pkg, agent, config, diagnostics), plan
@@ -219,6 +287,7 @@ type output struct {
 	ours    bool   // it may be overwritten or removed
 	// unreadable: it is no file, but a directory or something stranger.
 	unreadable bool
+	generated  []byte // the content of this run, nil when there is none
 }
 
 // refuse reports a file that is not ours.

@@ -24,19 +24,27 @@ type directory struct {
 	path      string
 	mentioned []string          // files, tests included, whose text mentions a directive
 	sources   map[string][]byte // of all files but tests and the output
-	output    output
+	output    output            // of an agent, or of the client of another
 	// misleading: the go command must not see the output, for its package
 	// clause would make the package look like another.
 	misleading bool
 }
 
+// listing is what the patterns match.
+type listing struct {
+	agents  []*directory // that mention a directive, or hold an output of an agent
+	clients []output
+	looked  []string // all directories whose files could be read
+}
+
 // list resolves the patterns to the directories that mention a directive, or
-// hold an output. What the others cost is reading their files.
+// hold an output. What the others cost is reading their files: that of a client
+// is not even loaded.
 //
 // Patterns of directories are resolved here, by the rules of the go command: to
 // ask it takes as long as all the rest does. What is out of the ordinary is left
 // to it.
-func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*directory, error) {
+func list(ctx context.Context, config Config, diagnostics *diagnostics) (*listing, error) {
 	l := &lister{config: config, seen: make(map[string]bool)}
 	var everything, others []string
 	for _, pattern := range config.Patterns {
@@ -61,13 +69,27 @@ func list(ctx context.Context, config Config, diagnostics *diagnostics) ([]*dire
 			return nil, err
 		}
 	}
-	return l.found, nil
+	l.agents = once(l.agents)
+	return &l.listing, nil
+}
+
+// once leaves of a directory that has several names its own one, if it is among
+// them, for the path of a package is made of it.
+func once(dirs []*directory) []*directory {
+	own := make(map[string]*directory)
+	for _, dir := range dirs {
+		path := resolved(dir.path)
+		if own[path] == nil || dir.path == path {
+			own[path] = dir
+		}
+	}
+	return slices.DeleteFunc(dirs, func(dir *directory) bool { return own[resolved(dir.path)] != dir })
 }
 
 type lister struct {
 	config Config
 	seen   map[string]bool // directories
-	found  []*directory
+	listing
 }
 
 // local resolves a pattern of directories. It has found nothing when the
@@ -159,12 +181,12 @@ func (l *lister) ask(ctx context.Context, patterns []string, everything bool, di
 			reportErrors(l.config, pkg, diagnostics)
 			continue
 		}
-		before := len(l.found)
+		before := l.listing
 		if _, err := l.inspect(pkg.Dir); err != nil {
 			return err
 		}
-		if len(l.found) > before && foreign(pkg, diagnostics) {
-			l.found = l.found[:before]
+		if len(l.agents) > len(before.agents) && foreign(pkg, diagnostics) {
+			l.listing = before
 		}
 	}
 	return nil
@@ -268,12 +290,22 @@ func (l *lister) inspect(path string) (found bool, err error) {
 			dir.misleading = true
 		}
 	}
-	if (len(dir.mentioned) > 0 || dir.output.ours) && !l.seen[path] {
-		if unreadable != nil {
+	isAgent := len(dir.mentioned) > 0 || dir.output.ours && !dir.output.isClient()
+	if unreadable != nil {
+		if isAgent && !l.seen[path] {
 			return found, unreadable // there may be a handler in it
 		}
+		return found, nil
+	}
+	if !l.seen[path] {
 		l.seen[path] = true
-		l.found = append(l.found, dir)
+		l.looked = append(l.looked, path)
+		if isAgent {
+			l.agents = append(l.agents, dir)
+		}
+		if dir.output.isClient() {
+			l.clients = append(l.clients, dir.output)
+		}
 	}
 	return found, nil
 }

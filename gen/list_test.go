@@ -47,7 +47,7 @@ func TestLocal(t *testing.T) {
 		l := &lister{config: Config{Dir: test.dir}, seen: make(map[string]bool)}
 		any, err := l.local(t.Context(), test.pattern)
 		var found []string
-		for _, d := range l.found {
+		for _, d := range l.agents {
 			found = append(found, d.path)
 		}
 		if err != nil || !slices.Equal(found, test.found) || any != (len(found) > 0) {
@@ -59,6 +59,6 @@ func TestLocal(t *testing.T) {
 	cancel()
 	l := &lister{config: Config{Dir: a}, seen: make(map[string]bool)}
 	if _, err := l.local(ctx, "./..."); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled, it has found %v, %v", l.found, err)
+		t.Errorf("cancelled, it has found %v, %v", l.agents, err)
 	}
 }

@@ -30,6 +30,9 @@ type loadedPackage struct {
 	graph   *packages.Package   // with what it imports
 	sources []*packages.Package // all of the run that have syntax
 	output  output
+	client  output // that of its client, once it is clear that it gets one
+	// misplaced: why there can be no client in its place.
+	misplaced error
 	// unsettled: the output, or a file that mentions a directive, is not built
 	// in this run, which cannot tell whether the output is still needed.
 	unsettled bool
@@ -98,12 +101,6 @@ func load(ctx context.Context, config Config, dirs []*directory, diagnostics *di
 
 // directoryOf returns the directory that a package was found in, or nil.
 func directoryOf(pkg *packages.Package, dirs []*directory) *directory {
-	resolved := func(path string) string {
-		if target, err := filepath.EvalSymlinks(path); err == nil {
-			return target
-		}
-		return path
-	}
 	i := slices.IndexFunc(dirs, func(dir *directory) bool { return dir.path == pkg.Dir })
 	if i < 0 && pkg.Dir != "" {
 		i = slices.IndexFunc(dirs, func(dir *directory) bool { return resolved(dir.path) == resolved(pkg.Dir) })

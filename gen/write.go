@@ -75,6 +75,10 @@ func (f File) Diff() []byte {
 // as [ApplyFixes] returns it, must still be as it was read. The error names every
 // file that cannot be written, and wraps what the system says of it.
 //
+// The directory of a client's file is made if it is missing, with those above it,
+// and what was made goes again when nothing comes of it. When the file goes, so
+// does its directory, if nothing else is in it.
+//
 // New content is first written beside the old, to a file called
 // .agentcore-gen.NUMBER, which the go command ignores. What killed runs have left
 // of these is removed when a run writes to the same directory, once it is an hour
@@ -121,6 +125,11 @@ func Write(files []File) error {
 			return errors.Join(errs...)
 		}
 	}
+	for _, c := range removed {
+		if c.Client {
+			removeEmpty(filepath.Dir(c.target))
+		}
+	}
 	return nil
 }
 
@@ -132,6 +141,7 @@ type change struct {
 	perm   fs.FileMode // the permissions of target, 0 if there is no such file
 	temp   string      // the temporary file, if one was created
 	before []byte      // what target held before the change, nil if there was no such file
+	made   []string    // directories that were missing, each below the one before it
 }
 
 // explain says which file an error is about.
@@ -150,7 +160,7 @@ func (c *change) explain(err error) error {
 func (c *change) stage() (err error) {
 	c.target = c.Path
 	if c.Content != nil {
-		if c.target, err = follow(c.Path); err != nil {
+		if c.target, err = c.reach(); err != nil {
 			return err
 		}
 	}
@@ -177,8 +187,30 @@ func (c *change) stage() (err error) {
 	err = c.create(c.Content)
 	if c.Content == nil {
 		c.discard() // it has shown that the directory can be written
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // another run has removed that as well
+		}
 	}
 	return err
+}
+
+// raced is how often something is tried again that fails when another run removes
+// an empty directory at the same moment.
+const raced = 100
+
+// reach returns the path that Path leads to, in a directory that exists.
+func (c *change) reach() (path string, err error) {
+	for range raced {
+		if c.Client {
+			if err := c.makeDirectory(filepath.Dir(c.Path)); err != nil {
+				return "", err
+			}
+		}
+		if path, err = follow(c.Path); !c.Client || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return path, err
 }
 
 // check reports whether there is still something to do, for others may have
@@ -250,7 +282,16 @@ func (c *change) putBack() error {
 func (c *change) create(content []byte) error {
 	dir := filepath.Dir(c.target)
 	name := filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 10))
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // os.CreateTemp has 0600
+	open := func() (*os.File, error) {
+		return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // os.CreateTemp has 0600
+	}
+	file, err := open()
+	for tries := 0; tries < raced && c.Client && content != nil && errors.Is(err, fs.ErrNotExist); tries++ {
+		if err := c.makeDirectory(dir); err != nil {
+			return err
+		}
+		file, err = open()
+	}
 	if err != nil {
 		return fmt.Errorf("the directory %s is not writable, change that or generate in a copy of it: %w", dir, cause(err))
 	}
@@ -262,11 +303,42 @@ func (c *change) create(content []byte) error {
 	return cause(errors.Join(err, file.Close()))
 }
 
-// discard removes the temporary file if it is still there. What cannot be removed
-// is swept by a later run.
+// makeDirectory makes a directory and those above it, as far as they are missing.
+func (c *change) makeDirectory(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // or whoever uses it says what is wrong
+	}
+	if above := filepath.Dir(dir); above != dir {
+		if err := c.makeDirectory(above); err != nil {
+			return err
+		}
+	}
+	err := os.Mkdir(dir, 0o777)
+	switch {
+	case err == nil:
+		c.made = append(c.made, dir)
+	case !errors.Is(err, fs.ErrExist): // another run has made it, or it is a link to nothing
+		return fmt.Errorf("the directory %s is missing and cannot be made, make it or generate in a copy of what is there: %w", dir, cause(err))
+	}
+	return nil
+}
+
+// removeEmpty removes a directory with nothing in it. One that stays does no harm.
+func removeEmpty(dir string) {
+	if info, err := os.Lstat(dir); err == nil && info.IsDir() { // a link to one would go, whatever is in it
+		os.Remove(dir)
+	}
+}
+
+// discard removes the temporary file if it is still there, and the directories
+// that were made for it if nothing else is in them. What cannot be removed is
+// swept by a later run.
 func (c *change) discard() {
 	if c.temp != "" {
 		os.Remove(c.temp)
+	}
+	for _, dir := range slices.Backward(c.made) {
+		removeEmpty(dir)
 	}
 }
 

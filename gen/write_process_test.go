@@ -25,10 +25,12 @@ var (
 // writtenPaths are what all processes write, in the current directory.
 var writtenPaths = []string{"x/agentcore_gen.go", "y/agentcore_gen.go", "z/agentcore_gen.go"}
 
-func write(content []byte) error {
+func write(content []byte) error { return writeFiles(content, false) }
+
+func writeFiles(content []byte, client bool) error {
 	var files []gen.File
 	for _, path := range writtenPaths {
-		files = append(files, gen.File{Path: path, Previous: []byte(header), Content: content})
+		files = append(files, gen.File{Path: path, Previous: []byte(header), Content: content, Client: client})
 	}
 	return gen.Write(files)
 }
@@ -147,6 +149,19 @@ func TestWriteAndRemove(t *testing.T) {
 	})
 	enterPackages(t)
 	readWhileRunning(t, "write", "remove", "remove")
+}
+
+// TestWriteAndRemoveClients has directories that come and go as well.
+func TestWriteAndRemoveClients(t *testing.T) {
+	const rounds = 300
+	write := func(round int) (bool, error) { return round < rounds, writeFiles(contentA, true) }
+	remove := func(round int) (bool, error) { return round < rounds, writeFiles(nil, true) }
+	playing(map[string]func(int) (bool, error){"write": write, "remove": remove})
+	t.Chdir(t.TempDir())
+	readWhileRunning(t, "write", "write", "remove", "remove")
+	check(t, writeFiles([]byte(after), true))
+	check(t, writeFiles(nil, true))
+	same(t, snapshot(t), nil)
 }
 
 func TestWriteKilled(t *testing.T) {

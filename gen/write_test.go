@@ -177,6 +177,116 @@ func TestWriteRemovesNothing(t *testing.T) {
 	same(t, snapshot(t), nil)
 }
 
+// TestWriteClient has the directories of clients, which come with the file and go
+// with it.
+func TestWriteClient(t *testing.T) {
+	client := func(path string, previous, content []byte) gen.File {
+		return gen.File{Path: filepath.FromSlash(path), Previous: previous, Content: content, Client: true}
+	}
+	created := client("a/b/client/out", nil, []byte(after))
+	removed := client("a/b/client/out", []byte(before), nil)
+	for name, test := range map[string]struct {
+		prepare func(*testing.T)
+		file    gen.File
+		want    []string // all that is there then
+	}{
+		"created": {func(*testing.T) {}, created, []string{"a", "a/b", "a/b/client", "a/b/client/out"}},
+		"created beside another": {
+			func(t *testing.T) { put(t, "a/b/client/other", foreign) },
+			created, []string{"a", "a/b", "a/b/client", "a/b/client/other", "a/b/client/out"},
+		},
+		"created through a link": {
+			func(t *testing.T) { check(t, os.Mkdir("real", 0o777)); symlink(t, "../../real", "a/b/client") },
+			created, []string{"a", "a/b", "a/b/client", "real", "real/out"},
+		},
+		"removed": {func(t *testing.T) { put(t, "a/b/client/out", before) }, removed, []string{"a", "a/b"}},
+		"removed from beside another": {
+			func(t *testing.T) { put(t, "a/b/client/out", before); put(t, "a/b/client/other", foreign) },
+			removed, []string{"a", "a/b", "a/b/client", "a/b/client/other"},
+		},
+		"removed with what killed runs have left": {
+			func(t *testing.T) { put(t, "a/b/client/out", before); put(t, "a/b/client/.agentcore-gen.1", before) },
+			removed, []string{"a", "a/b"},
+		},
+		"removed through a link": {
+			func(t *testing.T) { put(t, "real/out", before); symlink(t, "../../real", "a/b/client") },
+			removed, []string{"a", "a/b", "a/b/client", "real"},
+		},
+		"a link removed": {
+			func(t *testing.T) { put(t, "file", before); symlink(t, "../../../file", "a/b/client/out") },
+			removed, []string{"a", "a/b", "file"},
+		},
+		"gone":                     {func(*testing.T) {}, removed, nil},
+		"gone, but the directory":  {func(t *testing.T) { check(t, os.Mkdir("a", 0o777)) }, client("a/out", []byte(before), nil), []string{"a"}},
+		"the file of another kind": {func(t *testing.T) { put(t, "a/out", before) }, gen.File{Path: "a/out", Previous: []byte(before)}, []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			test.prepare(t)
+			check(t, gen.Write([]gen.File{test.file}))
+			if got := slices.Sorted(maps.Keys(snapshot(t))); !slices.Equal(got, test.want) {
+				t.Errorf("there is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestWriteClientFails has something wrong with another file: no directory is
+// left that was not there, and none is gone.
+func TestWriteClientFails(t *testing.T) {
+	files := []gen.File{
+		{Path: "a/client/out", Content: []byte(after), Client: true},
+		{Path: "a/out", Previous: []byte(before), Content: []byte(after)},
+		{Path: "b/client/out", Previous: []byte(before), Client: true},
+		{Path: "b/out", Previous: []byte(before)},
+		{Path: "b/sdk/v1/out", Content: []byte(after), Client: true},
+	}
+	for name, fails := range map[string]func(*testing.T){
+		"read-only":      func(t *testing.T) { check(t, os.Chmod("a/out", 0o444)) },
+		"edited":         func(t *testing.T) { put(t, "b/out", foreign) },
+		"first renamed":  func(t *testing.T) { failing(t, "rename", 1, 1, nil) },
+		"second renamed": func(t *testing.T) { failing(t, "rename", 2, 1, nil) },
+		"last renamed":   func(t *testing.T) { failing(t, "rename", 3, 1, nil) },
+		"first removed":  func(t *testing.T) { failing(t, "remove", 1, 1, nil) },
+		"last removed":   func(t *testing.T) { failing(t, "remove", 2, 1, nil) },
+		"no directory":   func(t *testing.T) { put(t, "b/sdk", foreign) },
+		"dangling":       func(t *testing.T) { symlink(t, "nowhere", "b/sdk") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			put(t, "a/out", before)
+			put(t, "b/client/out", before)
+			put(t, "b/out", before)
+			fails(t)
+			want := whenever(snapshot(t))
+			if err := gen.Write(files); err == nil {
+				t.Error("there was no error")
+			}
+			same(t, whenever(snapshot(t)), want)
+		})
+	}
+
+	t.Run("another run removes the directory", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		put(t, "client/out", before)
+		put(t, "out", before)
+		want := whenever(snapshot(t))
+		removed := 0
+		failing(t, "remove", 2, 1, func() {
+			if removed++; removed == 2 {
+				check(t, os.Remove("client"))
+			}
+		})
+		if err := gen.Write([]gen.File{
+			{Path: "client/out", Previous: []byte(before), Client: true},
+			{Path: "out", Previous: []byte(before)},
+		}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error is\n%v, want one of out", err)
+		}
+		same(t, whenever(snapshot(t)), want)
+	})
+}
+
 // TestWriteLinks has symbolic links, which stay, and the file that is written.
 func TestWriteLinks(t *testing.T) {
 	for name, test := range map[string]struct {

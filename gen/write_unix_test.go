@@ -35,10 +35,18 @@ func TestWritePermissions(t *testing.T) {
 			check(t, os.Chmod("out", test.before))
 			file.Previous = []byte(before)
 		}
+		client := gen.File{Path: "a/client/out", Content: []byte(after), Client: true}
 		old := syscall.Umask(test.umask)
-		err := gen.Write([]gen.File{file})
+		err := gen.Write([]gen.File{file, client})
 		syscall.Umask(old)
 		check(t, err)
+		for path, perm := range map[string]fs.FileMode{"a": 0o777, "a/client": 0o777, "a/client/out": 0o666} {
+			info, err := os.Stat(path)
+			check(t, err)
+			if got, want := info.Mode().Perm(), perm&^fs.FileMode(test.umask); got != want {
+				t.Errorf("umask %04o makes %s with %04o, want %04o", test.umask, path, got, want)
+			}
+		}
 		info, err := os.Stat("out")
 		check(t, err)
 		if got := info.Mode().Perm(); got != test.want {

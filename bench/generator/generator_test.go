@@ -47,12 +47,20 @@ func TestModules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(result.Diagnostics) > 0 || len(result.Files) != test.agents {
-				t.Fatalf("the generator finds %d agents, and says %v", len(result.Files), result.Diagnostics)
+			var servers, clients []string
+			for _, file := range result.Files {
+				if file.Client {
+					clients = append(clients, filepath.Dir(filepath.Dir(file.Path)))
+				} else {
+					servers = append(servers, filepath.Dir(file.Path))
+				}
+			}
+			if len(result.Diagnostics) > 0 || len(servers) != test.agents || len(clients) != test.agents {
+				t.Fatalf("the generator makes %d servers and %d clients, and says %v", len(servers), len(clients), result.Diagnostics)
 			}
 			for i, agent := range m.agents {
-				if want := filepath.Join(filepath.Dir(agent), gen.OutputName); result.Files[i].Path != want {
-					t.Errorf("output %d is %s, want %s", i, result.Files[i].Path, want)
+				if want := filepath.Dir(agent); servers[i] != want || clients[i] != want {
+					t.Errorf("output %d is in %s and client %d below %s, want %s", i, servers[i], i, clients[i], want)
 				}
 			}
 			if err := gen.Write(result.Files); err != nil {

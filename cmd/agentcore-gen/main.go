@@ -1,4 +1,5 @@
-// Agentcore-gen writes the server of an agent from annotated functions.
+// Agentcore-gen writes the server and the client of an agent from annotated
+// functions.
 //
 // Usage:
 //
@@ -10,13 +11,25 @@
 //
 // in the agent's package. The packages are patterns as for go build; the
 // default is the package in the current directory. For each that has a function
-// with an //agentcore: directive it writes agentcore_gen.go, and where the last
-// directive is gone it removes that file.
+// with an //agentcore: directive it writes agentcore_gen.go, and for each that
+// serves a package for those who call it, NAMEclient/agentcore_gen.go, where NAME
+// is that of the package, or of its directory if it is a program. Where the last
+// directive is gone it removes both.
+//
+// The client of an agent that has been moved, renamed or deleted goes when the
+// packages of the run include the client, or the agent that it lies below.
 //
 // The flags are:
 //
 //	-check
 //		write nothing, print what would change, and exit with 1 if anything would
+//	-client mode
+//		auto, copy or off: refer to the payload types that the client can
+//		import and copy the others (default), copy all types of the module, or
+//		make no client and remove that of an earlier run
+//	-client-dir dir
+//		the directory of the client, relative to that of the agent and within
+//		its module (default NAMEclient)
 //	-fix
 //		correct the sources where only one correction is possible, then generate
 //	-json
@@ -63,7 +76,8 @@
 //
 //	go vet -vettool=$(which agentcore-gen) ./...
 //
-// The flags -c, -fix, -diff and -json of go vet work, and so does -server.
+// The flags -c, -fix, -diff and -json of go vet work, and so do -client, -client-dir
+// and -server.
 package main
 
 import (
@@ -103,12 +117,14 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 		flags.PrintDefaults()
 	}
 	var (
-		check   = flags.Bool("check", false, "write nothing, print what would change, and exit with 1 if anything would")
-		fix     = flags.Bool("fix", false, "correct the sources where only one correction is possible, then generate")
-		asJSON  = flags.Bool("json", false, "print diagnostics and changes as one JSON object on standard output")
-		server  = flags.String("server", "NewServer", "`name` of the generated constructor")
-		tags    = flags.String("tags", "", "build tags, a `list` separated by commas")
-		version = flags.Bool("version", false, "print the version and exit")
+		client    = flags.String("client", "auto", "how the client is made, a `mode`: auto, copy or off")
+		clientDir = flags.String("client-dir", "", "`dir`ectory of the client, relative to that of the agent (default the name of the agent and client)")
+		check     = flags.Bool("check", false, "write nothing, print what would change, and exit with 1 if anything would")
+		fix       = flags.Bool("fix", false, "correct the sources where only one correction is possible, then generate")
+		asJSON    = flags.Bool("json", false, "print diagnostics and changes as one JSON object on standard output")
+		server    = flags.String("server", "NewServer", "`name` of the generated constructor")
+		tags      = flags.String("tags", "", "build tags, a `list` separated by commas")
+		version   = flags.Bool("version", false, "print the version and exit")
 	)
 	switch err := flags.Parse(args); {
 	case err == flag.ErrHelp:
@@ -129,7 +145,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 		}
 	}
 
-	config := gen.Config{Patterns: flags.Args(), Tags: *tags, Server: *server}
+	config := gen.Config{Patterns: flags.Args(), Tags: *tags, Server: *server, Client: gen.ClientMode(*client), ClientDir: *clientDir}
 	out, err := generate(ctx, config, *check, *fix)
 	text := newPrinter(stderr)
 	if err != nil {

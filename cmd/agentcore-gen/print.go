@@ -80,6 +80,8 @@ func (p *printer) outcome(out outcome) {
 		case !f.Changed():
 		case out.Check:
 			fmt.Fprintf(p.w, "%s is not up to date: go generate\n%s", f.Path, f.Diff())
+		case f.Content == nil && f.Client:
+			fmt.Fprintf(p.w, "agentcore-gen: %s goes, for no agent has its client there any more\n", f.Path)
 		case f.Content == nil:
 			fmt.Fprintf(p.w, "agentcore-gen: %s goes, for there is no //agentcore: directive in its package any more\n", f.Path)
 		}
