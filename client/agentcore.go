@@ -107,9 +107,9 @@ var suffixes = map[string]string{
 }
 
 var (
-	// regionPattern is the Python SDK's. A crafted region must not lead a signed
-	// request to another host.
-	regionPattern    = regexp.MustCompile(`\A[a-z]{2}(-[a-z]+)+-[0-9]+\z`)
+	// regionPattern is the Python SDK's, and has a place for eusc-de-east-1 as well.
+	// A crafted region must not lead a signed request to another host.
+	regionPattern    = regexp.MustCompile(`\A[a-z]{2,4}(-[a-z]+)+-[0-9]+\z`)
 	accountPattern   = regexp.MustCompile(`\A[0-9]{12}\z`)
 	runtimePattern   = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
 	qualifierPattern = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9_]{0,47}\z`)
@@ -119,7 +119,7 @@ func newDeployed(runtime, region, baseEndpoint string, o transportOptions) (*dep
 	d := &deployed{runtime: runtime, query: make(url.Values)}
 	partition := "aws"
 	var err error
-	if strings.HasPrefix(runtime, "arn:") || strings.Contains(runtime, ":") {
+	if strings.Contains(runtime, ":") {
 		if partition, d.region, err = parseARN(runtime); err != nil {
 			return nil, err
 		}

@@ -56,12 +56,13 @@ func (s *sigV4) retrieve(ctx context.Context) (aws.Credentials, error) {
 	if s.credentials == nil {
 		return aws.Credentials{}, errors.New("no AWS credentials were found: load the configuration with config.LoadDefaultConfig of the AWS SDK")
 	}
+	const set = "no AWS credentials were found: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	credentials, err := s.credentials.Retrieve(ctx)
 	switch {
-	case ctx.Err() != nil:
-		return aws.Credentials{}, context.Cause(ctx)
 	case err != nil:
-		return aws.Credentials{}, fmt.Errorf("no AWS credentials were found: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
+		return aws.Credentials{}, contextError(ctx, fmt.Errorf(set+": %w", err))
+	case !credentials.HasKeys():
+		return aws.Credentials{}, errors.New(set)
 	}
 	return credentials, nil
 }
@@ -76,7 +77,8 @@ func hashOf(body []byte) string {
 }
 
 // TokenSource returns a bearer token. A [Transport] calls it before its first
-// request, and again when a token was refused; one call at a time.
+// request, again when a token was refused, and for the credentials of another
+// program, as in [Client.WebSocketHeaders]; one call at a time.
 type TokenSource func(ctx context.Context) (string, error)
 
 // StaticToken returns a source of one token.
@@ -124,7 +126,7 @@ func (b *bearer) current(ctx context.Context, refused string) (string, error) {
 	token, err := b.source(ctx)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("fetch the bearer token: %w", err)
+		return "", contextError(ctx, fmt.Errorf("fetch the bearer token: %w", err))
 	case token == "":
 		return "", errNoToken
 	}

@@ -46,6 +46,7 @@ type settings struct {
 	session     string
 	passSession bool
 	userID      string
+	shell       *string     // the one that credentials are for, if any
 	header      http.Header // never changed, but replaced
 	answer      *http.Header
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -80,14 +81,14 @@ func newError(op operation, answer *http.Response) *Error {
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody)) // what has come says something
 	e := &Error{
 		Operation: string(op), StatusCode: answer.StatusCode, Body: body,
-		RequestID: cmp.Or(answer.Header.Get("X-Amzn-Requestid"), answer.Header.Get(wire.HeaderRequestID)),
-	}
-	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.retryAfter = time.Duration(seconds) * time.Second
+		RequestID: requestID(answer.Header), retryAfter: retryAfter(answer.Header),
 	}
 	e.read(body)
 	if code := answer.Header.Get("X-Amzn-Errortype"); code != "" {
 		e.Code = errorCode(code)
+	}
+	if to := answer.Header.Get("Location"); to != "" && e.StatusCode/100 == 3 {
+		e.Message = "it is elsewhere, where requests with credentials do not follow: " + to
 	}
 	if e.Message == "" {
 		e.Message = cmp.Or(http.StatusText(e.StatusCode), "no reason given")
@@ -95,15 +96,31 @@ func newError(op operation, answer *http.Response) *Error {
 	return e
 }
 
+func requestID(header http.Header) string {
+	return cmp.Or(header.Get("X-Amzn-Requestid"), header.Get(wire.HeaderRequestID))
+}
+
+// retryAfter returns for how long the service asks to be left alone.
+func retryAfter(header http.Header) time.Duration {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(seconds, math.MaxInt32)) * time.Second
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return time.Until(date)
+	}
+	return 0
+}
+
 // errorBody is what the services of AWS, the SDKs and their frameworks say of an
-// error.
+// error. What has another type than theirs does not hide the rest.
 type errorBody struct {
 	Error     json.RawMessage `json:"error"`
-	ErrorType string          `json:"error_type"`
-	Message   string          `json:"message"`
+	ErrorType json.RawMessage `json:"error_type"`
+	Message   json.RawMessage `json:"message"`
 	Details   json.RawMessage `json:"details"`
 	Code      json.RawMessage `json:"code"`
-	AWSCode   string          `json:"__type"`
+	AWSCode   json.RawMessage `json:"__type"`
 }
 
 // read takes what it can from the body of a refusal, or from the data of an event.
@@ -111,54 +128,76 @@ func (e *Error) read(text []byte) {
 	text = bytes.TrimSpace(text)
 	var body errorBody
 	if json.Unmarshal(text, &body) != nil {
-		if message, ok := textOf(text); ok {
-			e.Message = message // a JSON string
-		} else if utf8.Valid(text) && !bytes.HasPrefix(text, []byte("<")) { // a page is for browsers
-			e.Message = string(text[:min(len(text), 1<<10)])
-		}
+		e.Message = plainMessage(text)
 		return
 	}
-	code, _ := textOf(body.Code)
-	e.Code = cmp.Or(body.ErrorType, errorCode(body.AWSCode), code)
-	e.Message = body.Message
+	e.Code = cmp.Or(stringOf(body.ErrorType), errorCode(stringOf(body.AWSCode)), stringOf(body.Code))
+	e.Message = stringOf(body.Message)
 	if len(body.Error) == 0 {
 		return
 	}
 	e.Detail = body.Error
-	switch message, isText := textOf(body.Error); {
-	case body.Message != "" && body.Message != wire.StreamErrorMessage:
-		// Fastify's, where error is the text of the status.
-	case isText && message != "":
-		e.Message = message
-	case !isText:
-		e.Message = string(body.Error)
+	if e.Message == "" || e.Message == wire.StreamErrorMessage { // else error is the text of the status: Fastify's
+		e.Message = cmp.Or(messageOf(body.Error), e.Message)
 	}
-	if len(body.Details) > 0 {
-		details, isText := textOf(body.Details)
-		if !isText {
-			details = string(body.Details)
+	if details := messageOf(body.Details); details != "" {
+		e.Message = strings.TrimPrefix(e.Message+": "+details, ": ")
+	}
+}
+
+// maxPlainMessage is how much of a text becomes a message.
+const maxPlainMessage = 1 << 10
+
+// plainMessage returns the message of a refusal that is no JSON object.
+func plainMessage(text []byte) string {
+	if message, ok := textOf(text); ok {
+		return message
+	}
+	if bytes.HasPrefix(text, []byte("<")) { // a page, which is for browsers
+		return ""
+	}
+	if len(text) > maxPlainMessage {
+		end := maxPlainMessage
+		for end > 0 && !utf8.RuneStart(text[end]) {
+			end--
 		}
-		e.Message += ": " + details
+		text = text[:end]
 	}
+	if !utf8.Valid(text) {
+		return ""
+	}
+	return string(text)
+}
+
+// messageOf returns a JSON string's text, and of another value its JSON; of null,
+// nothing.
+func messageOf(value json.RawMessage) string {
+	if text, ok := textOf(value); ok || string(value) == "null" {
+		return text
+	}
+	return string(value)
 }
 
 // textOf returns the text of a JSON string.
 func textOf(text []byte) (string, bool) {
 	var s string
-	if len(text) == 0 || text[0] != '"' || json.Unmarshal(text, &s) != nil {
+	if text = bytes.TrimSpace(text); len(text) == 0 || text[0] != '"' || json.Unmarshal(text, &s) != nil {
 		return "", false
 	}
 	return s, true
 }
 
+// stringOf returns the text of a JSON string, and nothing of another value.
+func stringOf(value json.RawMessage) string {
+	text, _ := textOf(value)
+	return text
+}
+
 // errorCode leaves the name of a code that comes with a namespace before it, or a
 // URL behind it.
 func errorCode(code string) string {
-	if _, name, ok := strings.Cut(code, "#"); ok {
-		code = name
-	}
 	code, _, _ = strings.Cut(code, ":")
-	return code
+	return code[strings.LastIndexByte(code, '#')+1:]
 }
 
 // newStreamError returns the error that an event of a stream is, or nil. The
@@ -170,7 +209,7 @@ func newStreamError(event Event) *Error {
 			return nil
 		}
 		var body errorBody
-		if json.Unmarshal(event.Data, &body) != nil || body.Error == nil || body.Message != wire.StreamErrorMessage {
+		if json.Unmarshal(event.Data, &body) != nil || body.Error == nil || stringOf(body.Message) != wire.StreamErrorMessage {
 			return nil
 		}
 	}

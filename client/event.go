@@ -76,7 +76,7 @@ func (e *eventReader) next() (Event, error) {
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "data":
-			if !hasData && e.lines.blankFollows() {
+			if !hasData && len(value) <= e.lines.max && e.lines.blankFollows() {
 				// All of it is at hand, where it stays until the next read.
 				event.ID = e.id
 				event.Data = value
@@ -85,7 +85,7 @@ func (e *eventReader) next() (Event, error) {
 			if hasData {
 				e.data = append(e.data, '\n')
 			}
-			if len(e.data)+len(value) > e.lines.max {
+			if len(value) > e.lines.max-len(e.data) {
 				return Event{}, e.lines.tooLarge()
 			}
 			e.data = append(e.data, value...)
@@ -109,7 +109,8 @@ type lines struct {
 
 	buf         []byte // what was read and not returned yet is buf[start:]
 	start       int
-	searched    int  // up to where buf has no line end
+	searched    int  // up to where buf[start:] has no line end
+	newline     int  // up to where it has no \n
 	afterReturn bool // the last line ended with \r, to which a \n would belong
 }
 
@@ -119,11 +120,12 @@ const readSize = 16 << 10
 // next returns the next line without its end. It is valid until the next call.
 func (l *lines) next() ([]byte, error) {
 	for {
-		if line, ok := l.take(); ok {
-			return line, nil
-		}
-		if len(l.buf)-l.start > l.max+len("data: \r\n") {
+		line, ok := l.take()
+		if len(line)-len("data: ") > l.max {
 			return nil, l.tooLarge()
+		}
+		if ok {
+			return line, nil
 		}
 		if l.err != nil {
 			return nil, l.err
@@ -136,39 +138,41 @@ func (l *lines) tooLarge() error {
 	return fmt.Errorf("an event is larger than %d bytes: raise the limit with WithMaxEvent", l.max)
 }
 
-// take returns a line if all of it is in the buffer. It does not wait for what
-// follows a \r, for that may be long in coming.
+// take returns a line and true, or the beginning of one of which the buffer has
+// no more. It does not wait for what follows a \r, for that may be long in coming.
 func (l *lines) take() ([]byte, bool) {
 	if l.afterReturn && l.start < len(l.buf) {
 		l.afterReturn = false
 		if l.buf[l.start] == '\n' {
 			l.start++
-			l.searched = max(l.searched, l.start)
 		}
 	}
-	end := indexLineEnd(l.buf[l.searched:])
-	if end < 0 {
-		l.searched = len(l.buf)
-		return nil, false
-	}
-	end += l.searched
+	end, ok := l.lineEnd()
 	line := l.buf[l.start:end]
-	l.afterReturn = l.buf[end] == '\r'
-	l.start = end + 1
-	l.searched = l.start
-	return line, true
+	if ok {
+		l.afterReturn = l.buf[end] == '\r'
+		l.start = end + 1
+	}
+	l.searched = max(end, l.start)
+	return line, ok
 }
 
-// indexLineEnd returns where the first line ends, or -1.
-func indexLineEnd(b []byte) int {
-	end := bytes.IndexByte(b, '\n')
-	if end >= 0 {
-		b = b[:end]
+// lineEnd returns where the next line ends, if it does. It looks at everything
+// once for each of the two characters, even if the other one is not there.
+func (l *lines) lineEnd() (end int, ok bool) {
+	l.searched = max(l.searched, l.start)
+	l.newline = max(l.newline, l.searched)
+	if l.newline == len(l.buf) || l.buf[l.newline] != '\n' {
+		if i := bytes.IndexByte(l.buf[l.newline:], '\n'); i >= 0 {
+			l.newline += i
+		} else {
+			l.newline = len(l.buf)
+		}
 	}
-	if i := bytes.IndexByte(b, '\r'); i >= 0 {
-		return i
+	if i := bytes.IndexByte(l.buf[l.searched:l.newline], '\r'); i >= 0 {
+		return l.searched + i, true
 	}
-	return end
+	return l.newline, l.newline < len(l.buf)
 }
 
 // blankFollows reports whether the line after the last one is known to be empty,
@@ -183,16 +187,16 @@ func (l *lines) blankFollows() bool {
 	}
 	l.afterReturn = l.buf[at] == '\r'
 	l.start = at + 1
-	l.searched = l.start
 	return true
 }
 
-// fill reads more, once.
+// fill reads more, if there is.
 func (l *lines) fill() {
 	if l.start > 0 { // what is left is the beginning of a line, and mostly short
 		n := copy(l.buf, l.buf[l.start:])
 		l.buf = l.buf[:n]
 		l.searched -= l.start
+		l.newline -= l.start
 		l.start = 0
 	}
 	if cap(l.buf)-len(l.buf) < readSize {
@@ -200,11 +204,20 @@ func (l *lines) fill() {
 		copy(grown, l.buf)
 		l.buf = grown
 	}
-	n, err := l.r.Read(l.buf[len(l.buf):cap(l.buf)])
+	n := 0
+	for tries := 0; n == 0 && l.err == nil; tries++ {
+		if tries == maxEmptyReads {
+			l.err = io.ErrNoProgress
+			return
+		}
+		n, l.err = l.r.Read(l.buf[len(l.buf):cap(l.buf)])
+	}
 	l.buf = l.buf[:len(l.buf)+n]
-	l.err = err
 	l.skipMark()
 }
+
+// maxEmptyReads is how often a reader may return nothing, as in package bufio.
+const maxEmptyReads = 100
 
 // skipMark takes a byte-order mark off the beginning of the text.
 func (l *lines) skipMark() {
@@ -212,7 +225,7 @@ func (l *lines) skipMark() {
 	switch {
 	case !l.first || len(l.buf) < len(mark) && l.err == nil && strings.HasPrefix(mark, string(l.buf)):
 	case strings.HasPrefix(string(l.buf[:min(len(l.buf), len(mark))]), mark):
-		l.start, l.searched = len(mark), len(mark)
+		l.start = len(mark)
 		l.first = false
 	default:
 		l.first = false

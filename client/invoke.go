@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,7 +26,8 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 // Invoke calls an agent that answers once, and returns its answer.
 //
 // A string is also what an agent says in plain text, as those of the TypeScript
-// SDK do. An answer that does not fit Out is a [*DecodeError].
+// SDK do, and an empty answer is the zero value. An answer that does not fit Out
+// is a [*DecodeError].
 func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) (Out, error) {
 	var out Out
 	body, err := encode(in)
@@ -86,11 +85,11 @@ func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 		decode := valueDecoder[Out]()
 		for event, err := range readEvents(answer.Body, c.transport.maxEvent) {
 			if err != nil {
-				yield(none, contextError(ctx, fmt.Errorf("invoke: %w", err)))
+				yield(none, contextError(ctx, fmt.Errorf("%s: %w", opInvoke, err)))
 				return
 			}
 			if failure := newStreamError(event); failure != nil {
-				failure.RequestID = answer.Header.Get("X-Amzn-Requestid")
+				failure.RequestID = requestID(answer.Header)
 				yield(none, failure)
 				return
 			}
@@ -131,14 +130,7 @@ var jsonContent = []string{"application/json"}
 const eventStream = "text/event-stream"
 
 func mediaType(answer *http.Response) string {
-	content := answer.Header.Get("Content-Type")
-	if content == "application/json" {
-		return content
-	}
-	kind, _, err := mime.ParseMediaType(content)
-	if err != nil {
-		kind, _, _ = strings.Cut(content, ";")
-	}
+	kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
@@ -150,13 +142,10 @@ func encode(value any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// contextError returns why the context ended, if it has.
+// contextError returns why the context ended if it has, and else err.
 func contextError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the connection was lost: %w", err)
 	}
 	return err
 }
@@ -178,6 +167,9 @@ func decodeAnswer[Out any](kind string, body []byte) (Out, error) {
 			*to = string(body)
 			return out, nil
 		}
+	}
+	if kind == "application/json" {
+		return jsonDecoder[Out]()(body)
 	}
 	return valueDecoder[Out]()(body)
 }

@@ -1,9 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
-	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
@@ -24,16 +25,16 @@ func newRetrier(maxAttempts int) retrier {
 }
 
 // wait waits before another attempt. It reports false when there is none: too
-// many were made, or ctx has ended.
+// many were made, it would have to wait for too long, or ctx has ended.
 func (r retrier) wait(ctx context.Context, attempt int, failure error, atLeast time.Duration) bool {
-	if attempt >= r.maxAttempts {
+	if attempt >= r.maxAttempts || atLeast > maxBackoff {
 		return false
 	}
 	delay, err := r.backoff.BackoffDelay(attempt-1, failure)
 	if err != nil {
 		return false
 	}
-	timer := time.NewTimer(max(delay, min(atLeast, maxBackoff)))
+	timer := time.NewTimer(max(delay, atLeast))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -43,11 +44,29 @@ func (r retrier) wait(ctx context.Context, attempt int, failure error, atLeast t
 	}
 }
 
-// send sends a request once. It was not sent when there was no connection: then
-// the agent cannot have seen any of it.
-func (t *Transport) send(r *http.Request) (answer *http.Response, sent bool, err error) {
-	var connected atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
-	answer, err = t.http.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
-	return answer, connected.Load(), err
+// payload is the body of a request, which tells whether any of it was sent.
+type payload struct {
+	text  bytes.Reader
+	begun atomic.Bool
+}
+
+func (p *payload) Read(b []byte) (int, error) {
+	p.begun.Store(true)
+	return p.text.Read(b)
+}
+
+func (*payload) Close() error { return nil }
+
+func setPayload(r *http.Request, text []byte) {
+	p := new(payload)
+	p.text.Reset(text)
+	r.Body, r.ContentLength = p, int64(len(text))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+}
+
+// unsent reports whether nothing of a request's body was sent, so that the agent
+// cannot have begun with it: there was no connection, for one.
+func unsent(r *http.Request) bool {
+	p, ok := r.Body.(*payload)
+	return ok && !p.begun.Load()
 }

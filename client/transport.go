@@ -2,10 +2,12 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -201,9 +203,10 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 		problem = "write it with http or https: WebSocket connections are made from there"
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		problem = "write it with its scheme, as in http://localhost:8080"
-	case u.RawQuery != "" || u.Fragment != "":
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		problem = "leave out what follows the path"
 	default:
+		u.Path = cmp.Or(u.Path, "/") // or else those joined to it have none in front
 		return u, nil
 	}
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
@@ -238,6 +241,8 @@ type call struct {
 	body   []byte
 	// replayable: it does no harm to do it twice.
 	replayable bool
+	// tokenAsSubprotocol: a bearer token is sent as [tokenSubprotocols] say.
+	tokenAsSubprotocol bool
 }
 
 // do sends a call, again if that is safe, and returns the answer to it if its
@@ -249,18 +254,15 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		answer, sent, err := t.send(r)
+		answer, err := t.http.Do(r)
 		if err == nil && answer.StatusCode/100 == 2 {
 			return answer, nil
 		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if (!sent || c.replayable) && t.retry.wait(ctx, attempt, err, 0) {
+			if (c.replayable || unsent(r)) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
-			return nil, fmt.Errorf("%s: %w", c.op, err)
+			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
 		failure := newError(c.op, answer)
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
@@ -269,10 +271,12 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 			attempt--
 			continue
 		}
-		if (failure.Retryable() || c.replayable && failure.StatusCode >= 500) && t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
-			continue
+		if !failure.Retryable() && !(c.replayable && failure.StatusCode >= 500) {
+			return nil, failure
 		}
-		return nil, failure
+		if !t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
+			return nil, contextError(ctx, failure)
+		}
 	}
 }
 
@@ -292,11 +296,16 @@ func (t *Transport) newRequest(ctx context.Context, c call) (*http.Request, erro
 		return nil, err
 	}
 	addQuery(u, c.query)
-	r, err := http.NewRequestWithContext(ctx, c.method, u.String(), bytes.NewReader(c.body))
+	r, err := http.NewRequestWithContext(ctx, c.method, "", nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.op, err)
 	}
+	r.URL = u
+	r.Host = cmp.Or(c.header.Get("Host"), u.Host)
 	r.Header = c.header.Clone()
+	if len(c.body) > 0 {
+		setPayload(r, c.body)
+	}
 	if t.auth != nil {
 		if err := t.auth.authorize(ctx, r, c.body); err != nil {
 			return nil, err
@@ -326,20 +335,26 @@ func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*
 		if err != nil {
 			return nil, nil, err
 		}
-		r.Header.Del("Host") // which the signer has set, and the dialer sets itself
+		header := r.Header.Clone()
+		header.Set("Host", r.Host) // where the dialer looks for it
 		dialer := *t.dialer
 		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
-		conn, answer, err := dialer.DialContext(ctx, webSocketURL(r.URL).String(), r.Header)
+		if c.tokenAsSubprotocol {
+			token, err := tokenSubprotocols(header)
+			if err != nil {
+				return nil, nil, err
+			}
+			dialer.Subprotocols = append(dialer.Subprotocols, token...)
+		}
+		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), header)
 		switch {
 		case err == nil:
 			return conn, answer, nil
-		case ctx.Err() != nil:
-			return nil, nil, context.Cause(ctx)
 		case answer == nil: // nothing was sent, or nothing came back: a handshake does no harm
 			if t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
-			return nil, nil, fmt.Errorf("%s: %w", c.op, err)
+			return nil, nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
 		failure := newError(c.op, answer)
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
@@ -348,8 +363,11 @@ func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*
 			attempt--
 			continue
 		}
-		if !failure.Retryable() || !t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
+		if !failure.Retryable() {
 			return nil, nil, failure
+		}
+		if !t.retry.wait(ctx, attempt, failure, failure.retryAfter) {
+			return nil, nil, contextError(ctx, failure)
 		}
 	}
 }
@@ -365,8 +383,8 @@ func webSocketURL(u *url.URL) *url.URL {
 func (t *Transport) readAnswer(op operation, answer *http.Response, buf *bytes.Buffer) error {
 	defer answer.Body.Close()
 	limit := t.maxAnswer
-	if limit <= 0 {
-		limit = 1<<63 - 2
+	if limit <= 0 || limit == math.MaxInt64 {
+		limit = math.MaxInt64 - 1
 	}
 	if n := answer.ContentLength; n > 0 && n <= maxPooledBuffer {
 		buf.Grow(int(n) + bytes.MinRead)

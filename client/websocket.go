@@ -46,6 +46,39 @@ func Connect[In, Out any](ctx context.Context, c *Client, opts ...Option) (*Conn
 	}, nil
 }
 
+// handshake dials, and unlike gorilla's dialer gives up as soon as ctx ends, also
+// while it waits for an answer.
+func handshake(ctx context.Context, d websocket.Dialer, url string, header http.Header) (*websocket.Conn, *http.Response, error) {
+	stop := func() bool { return true }
+	stoppable := func(dial dialFunc) dialFunc {
+		return func(dialContext context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(dialContext, network, address)
+			if err == nil {
+				stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+			}
+			return conn, err
+		}
+	}
+	if d.NetDialTLSContext != nil {
+		d.NetDialTLSContext = stoppable(d.NetDialTLSContext)
+	}
+	switch dial := d.NetDial; {
+	case d.NetDialContext != nil:
+		d.NetDialContext = stoppable(d.NetDialContext)
+	case dial != nil:
+		d.NetDialContext = stoppable(func(_ context.Context, network, address string) (net.Conn, error) { return dial(network, address) })
+	default:
+		d.NetDialContext = stoppable(new(net.Dialer).DialContext)
+	}
+	conn, answer, err := d.DialContext(ctx, url, header)
+	if !stop() {
+		return nil, nil, context.Cause(ctx)
+	}
+	return conn, answer, err
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // refuseMessage returns the error for a message that does not decode.
 func refuseMessage(data []byte, err error) error {
 	if _, ok := errors.AsType[*DecodeError](err); ok {
