@@ -17,8 +17,7 @@ import (
 func emitClient(plan *clientPlan) ([]byte, error) {
 	e := &clientEmitter{newEmitter(plan.place.path, plan.place.name, plan.imports), plan}
 	e.docs, e.params = plan.fields, plan.params
-	remedy := "go generate " + plan.back // for there is nothing to generate from in the client itself
-	e.handshake(clientPath, client.MaxGeneratedVersion, "package client", remedy)
+	e.handshake(clientPath, client.MaxGeneratedVersion, "package client", "go generate "+plan.back)
 	e.client()
 	for _, h := range plan.agent.handlers {
 		e.method(h)
@@ -31,7 +30,7 @@ func emitClient(plan *clientPlan) ([]byte, error) {
 	if plan.refers {
 		constraint = plan.agent.constraint
 	}
-	return e.render(remedy, constraint, e.packageDoc())
+	return e.render(" "+plan.back, constraint, e.packageDoc())
 }
 
 // clientEmitter writes the file of a client.

@@ -22,7 +22,7 @@ func emit(agent *agent, names *names) ([]byte, error) {
 	for _, h := range agent.of(task) {
 		e.launcher(h)
 	}
-	return e.render("go generate.", agent.constraint, "")
+	return e.render(".", agent.constraint, "")
 }
 
 // serverEmitter writes the server file.

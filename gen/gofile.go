@@ -35,15 +35,15 @@ func newEmitter(path, name string, imports []imported) *emitter {
 	return e
 }
 
-// render returns the text of the file. The remedy is for one that is out of date.
-// The constraint is that of the file, and the doc comment that of its package, ""
-// for none.
-func (e *emitter) render(remedy, constraint, doc string) ([]byte, error) {
+// render returns the text of the file, with what comes behind outOfDate. The
+// constraint is that of the file, and the doc comment that of its package, "" for
+// none.
+func (e *emitter) render(behind, constraint, doc string) ([]byte, error) {
 	var body bytes.Buffer
 	if err := e.file.Render(&body); err != nil {
 		return nil, fmt.Errorf("package %s: the generated file is not valid Go, which is a fault of agentcore-gen: %w", e.path, err)
 	}
-	top := header + "\n\n// If this file does not compile, it is out of date: " + remedy + "\n\n"
+	top := header + "\n\n" + outOfDate + behind + "\n\n"
 	if constraint != "" {
 		top += "//go:build " + constraint + "\n\n"
 	}

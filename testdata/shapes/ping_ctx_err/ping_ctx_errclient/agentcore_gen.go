@@ -20,8 +20,8 @@ const (
 	_ = client.GeneratedVersion(client.MaxGeneratedVersion - 1)
 )
 
-// Client calls the agent. It is one conversation, as the [client.Client] in it is: make
-// another for another one. Its methods may be called concurrently.
+// Client calls the agent. It is one conversation: all calls belong to one session of
+// the agent. Its methods may be called concurrently.
 type Client struct {
 	*client.Client
 }
