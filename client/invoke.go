@@ -17,6 +17,12 @@ import (
 // None stands for a payload or a result that there is not.
 type None struct{}
 
+// MarshalJSON returns null, as the agent does.
+func (None) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// UnmarshalJSON takes anything.
+func (*None) UnmarshalJSON([]byte) error { return nil }
+
 // Invoke calls an agent that answers once, and returns its answer.
 //
 // A string is also what an agent says in plain text, as those of the TypeScript

@@ -117,9 +117,11 @@ type receiver struct {
 	pointer bool // some handler needs it
 }
 
-// Where the types live that give a handler its shape.
+// Where the types live that give a handler its shape, and those that its callers
+// meet instead.
 const (
 	runtimePath   = "github.com/agentcore-go/agentcore/runtime"
+	clientPath    = "github.com/agentcore-go/agentcore/client"
 	websocketPath = "github.com/gorilla/websocket"
 )
 

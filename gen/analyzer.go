@@ -14,8 +14,8 @@ import (
 // the same, and so are the words and the positions. It takes packages with type
 // errors, for code may call what is yet to be generated.
 //
-// Its flag -server is what [Config] has as Server. Warnings are not told from
-// errors, for go/analysis has no word for it; the category of a diagnostic is its
+// Its flags -server, -client and -client-dir are what [Config] has as Server,
+// Client and ClientDir. Warnings are not told from errors, for go/analysis has no word for it; the category of a diagnostic is its
 // Code.
 //
 // A program for go vet -vettool need not be written: agentcore-gen is one.
@@ -30,6 +30,8 @@ func newAnalyzer() *analysis.Analyzer {
 		RunDespiteErrors: true,
 	}
 	a.Flags.StringVar(&config.Server, "server", DefaultServer, "`name` of the generated constructor")
+	a.Flags.StringVar((*string)(&config.Client), "client", string(ClientAuto), "what the client package has types from: auto, copy, or off for no client")
+	a.Flags.StringVar(&config.ClientDir, "client-dir", "", "`directory` of the client package, relative to the agent's")
 	a.Run = func(pass *analysis.Pass) (any, error) {
 		if err := config.check(); err != nil {
 			return nil, err
@@ -97,8 +99,12 @@ func packageOfPass(pass *analysis.Pass) (*loadedPackage, error) {
 	if !mentioned {
 		return nil, nil
 	}
+	var module *packages.Module
+	if pass.Module != nil {
+		module = &packages.Module{Path: pass.Module.Path}
+	}
 	p.graph = &packages.Package{
-		PkgPath: pass.Pkg.Path(), Syntax: sources, IgnoredFiles: pass.IgnoredFiles,
+		PkgPath: pass.Pkg.Path(), Module: module, Syntax: sources, IgnoredFiles: pass.IgnoredFiles,
 		Types: pass.Pkg, TypesInfo: pass.TypesInfo, TypeErrors: pass.TypeErrors,
 	}
 	p.sources = []*packages.Package{p.graph}

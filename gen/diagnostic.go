@@ -147,6 +147,8 @@ const (
 	codePayloadTagOption       code = "payload-tag-option"
 	codePayloadOmitEmpty       code = "payload-omitempty" // where nothing is ever empty
 
+	codeClientType code = "client-type" // that a client cannot have
+
 	codeForeignFile  code = "foreign-file"
 	codeNameTaken    code = "name-taken"
 	codeNameImported code = "name-imported"

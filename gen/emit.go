@@ -1,12 +1,8 @@
 package gen
 
 import (
-	"bytes"
 	"fmt"
-	"go/build/constraint"
-	"go/format"
 	"go/types"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,136 +13,48 @@ import (
 
 // emit writes the server file of an agent.
 func emit(agent *agent, names *names) ([]byte, error) {
-	e := &emitter{agent: agent, names: names, file: jen.NewFilePathName(agent.pkg.Path(), agent.name)}
-	for _, i := range names.imports {
-		if i.alias == i.name && i.alias == assumedName(i.path) {
-			e.file.ImportName(i.path, i.alias)
-		} else {
-			e.file.ImportAlias(i.path, i.alias)
-		}
-	}
-	e.handshake()
+	e := &serverEmitter{newEmitter(agent.pkg.Path(), agent.name, names.imports), agent, names}
+	e.shadowed = names.shadowed
+	e.handshake(runtimePath, runtime.MaxGeneratedVersion, "the runtime", "go generate.")
 	if agent.serves() {
 		e.constructor()
 	}
 	for _, h := range agent.of(task) {
 		e.launcher(h)
 	}
-	var body bytes.Buffer
-	if err := e.file.Render(&body); err != nil {
-		return nil, fmt.Errorf("package %s: the generated file is not valid Go, which is a fault of agentcore-gen: %w", agent.pkg.Path(), err)
-	}
-	top := header + "\n\n// If this file does not compile, it is out of date: go generate.\n\n"
-	if agent.constraint != "" {
-		top += "//go:build " + agent.constraint + "\n\n"
-	}
-	return settle(append([]byte(top), groupImports(body.Bytes())...))
+	return e.render(".", agent.constraint, "")
 }
 
-// settle formats a file until formatting it again would change nothing. That of
-// comments takes several turns, for a list may swallow what was moved below it.
-func settle(source []byte) ([]byte, error) {
-	for range 10 { // nobody promises that it comes to an end
-		formatted, err := format.Source(source)
-		if err != nil || bytes.Equal(formatted, source) {
-			return formatted, err
-		}
-		source = formatted
-	}
-	return source, nil
-}
-
-// importBlock matches what stands directly below the package clause, and so
-// nothing that somebody wrote.
-var importBlock = regexp.MustCompile(`(?s)\Apackage [^\n]+\n\nimport \(\n(.*?)\n\)\n`)
-
-// groupImports puts the standard library's packages first, which jennifer
-// leaves among the others.
-func groupImports(source []byte) []byte {
-	block := importBlock.FindSubmatchIndex(source)
-	if block == nil {
-		return source
-	}
-	var std, other []string
-	for line := range strings.Lines(string(source[block[2]:block[3]]) + "\n") {
-		path := line[strings.Index(line, `"`)+1:]
-		if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
-			other = append(other, line)
-		} else {
-			std = append(std, line)
-		}
-	}
-	if len(std) > 0 && len(other) > 0 {
-		std = append(std, "\n")
-	}
-	grouped := strings.Join(append(std, other...), "")
-	return slices.Concat(source[:block[2]], []byte(grouped), source[block[3]:])
-}
-
-type emitter struct {
+// serverEmitter writes the server file.
+type serverEmitter struct {
+	*emitter
 	agent *agent
 	names *names
-	file  *jen.File
 }
 
-// qual refers to what another package has, or this one.
-func (e *emitter) qual(path, name string) *jen.Statement {
-	if path != e.agent.pkg.Path() && e.alias(path) == "" {
-		panic(fmt.Sprintf("gen: no name is planned for package %s", path)) // jennifer would make one up
-	}
-	return jen.Qual(path, name)
-}
-
-func (e *emitter) runtime(name string) *jen.Statement { return e.qual(runtimePath, name) }
+func (e *serverEmitter) runtime(name string) *jen.Statement { return e.qual(runtimePath, name) }
 
 // predeclaredPath is the package of what generated code cannot write where a
 // package has names of its own for it. A runtime that does not have it yet needs
 // no version to say so: the go command names the package that is missing.
 const predeclaredPath = runtimePath + "/predeclared"
 
-func (e *emitter) error() *jen.Statement {
+func (e *serverEmitter) error() *jen.Statement {
 	if e.names.ownError {
 		return e.qual(predeclaredPath, "Error")
 	}
 	return jen.Error()
 }
 
-func (e *emitter) nilError() *jen.Statement {
+func (e *serverEmitter) nilError() *jen.Statement {
 	if e.names.ownNil {
 		return e.qual(predeclaredPath, "NoError").Call()
 	}
 	return jen.Nil()
 }
 
-// lines emits text as line comments. A block comment would end at the first
-// */ in somebody's words. A line that would say something to the tools of Go, or
-// look as if it should, gets its slashes twice: formatting makes a constraint of
-// the file of // +build.
-func (e *emitter) lines(text string) {
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if words := strings.TrimSpace(line); strings.HasPrefix(words, "go:") || constraint.IsPlusBuild("//"+words) {
-			line = strings.Replace(line, words, "//"+words, 1)
-		}
-		e.file.Comment(strings.TrimRight("// "+line, " "))
-	}
-}
-
-// handshake makes a file that does not fit the runtime fail to compile.
-func (e *emitter) handshake() {
-	const version = runtime.MaxGeneratedVersion
-	e.file.Const().Defs(
-		jen.Comment("// If this does not compile, this file is too old for the runtime: go generate."),
-		jen.Id("_").Op("=").Add(e.runtime("GeneratedVersion")).Call(jen.Lit(version).Op("-").Add(e.runtime("MinGeneratedVersion"))),
-		jen.Comment("// If this does not compile, the runtime is too old for this file: go get "+runtimeModule+"@latest."),
-		jen.Id("_").Op("=").Add(e.runtime("GeneratedVersion")).Call(e.runtime("MaxGeneratedVersion").Op("-").Lit(version)),
-	)
-}
-
-const runtimeModule = "github.com/agentcore-go/agentcore"
-
 // constructor emits the function that makes the server.
-func (e *emitter) constructor() {
+func (e *serverEmitter) constructor() {
 	e.file.Line()
 	e.lines(e.routes())
 	var params []jen.Code
@@ -190,7 +98,7 @@ func (e *emitter) constructor() {
 }
 
 // reference refers to a handler: a function, or a method of a parameter.
-func (e *emitter) reference(h *handler) *jen.Statement {
+func (e *serverEmitter) reference(h *handler) *jen.Statement {
 	for i, r := range e.agent.receivers() {
 		if r.named == h.recv {
 			return jen.Id(e.names.receivers[i]).Dot(h.fn.Name())
@@ -202,7 +110,7 @@ func (e *emitter) reference(h *handler) *jen.Statement {
 // frozen reports whether a reference to a handler would copy the value that its
 // receiver has when the server is made: a method with a value receiver, of a
 // parameter that is a pointer. Such a method is called from a function.
-func (e *emitter) frozen(h *handler) bool {
+func (e *serverEmitter) frozen(h *handler) bool {
 	for _, r := range e.agent.receivers() {
 		if r.named == h.recv {
 			return r.pointer && !h.recvPointer
@@ -213,7 +121,7 @@ func (e *emitter) frozen(h *handler) bool {
 
 // context is a parameter of an adapting function, and the argument that it
 // passes on. Both are left out of a call that takes none.
-func (e *emitter) context(h *handler) (param jen.Code, args []jen.Code) {
+func (e *serverEmitter) context(h *handler) (param jen.Code, args []jen.Code) {
 	if !h.takesContext {
 		return jen.Id("_").Add(e.qual("context", "Context")), nil
 	}
@@ -221,7 +129,7 @@ func (e *emitter) context(h *handler) (param jen.Code, args []jen.Code) {
 }
 
 // input is the same for a handler's payload.
-func (e *emitter) input(h *handler) (param jen.Code, args []jen.Code) {
+func (e *serverEmitter) input(h *handler) (param jen.Code, args []jen.Code) {
 	if h.in == nil {
 		return jen.Id("_").Add(e.runtime("None")), nil
 	}
@@ -229,7 +137,7 @@ func (e *emitter) input(h *handler) (param jen.Code, args []jen.Code) {
 }
 
 // session is the same for the session, which is the last parameter, if at all.
-func (e *emitter) session(h *handler) (params, args []jen.Code) {
+func (e *serverEmitter) session(h *handler) (params, args []jen.Code) {
 	if h.session == nil {
 		return nil, nil
 	}
@@ -238,7 +146,7 @@ func (e *emitter) session(h *handler) (params, args []jen.Code) {
 }
 
 // constructorOf is the function of package runtime that makes a handler.
-func (e *emitter) constructorOf(h *handler, name string) *jen.Statement {
+func (e *serverEmitter) constructorOf(h *handler, name string) *jen.Statement {
 	if h.session != nil {
 		name += "WithSession"
 	}
@@ -246,7 +154,7 @@ func (e *emitter) constructorOf(h *handler, name string) *jen.Statement {
 }
 
 // typeArguments are those of that function.
-func (e *emitter) typeArguments(h *handler) []jen.Code {
+func (e *serverEmitter) typeArguments(h *handler) []jen.Code {
 	var list []jen.Code
 	for _, t := range h.types() {
 		list = append(list, e.typeCode(t))
@@ -256,7 +164,7 @@ func (e *emitter) typeArguments(h *handler) []jen.Code {
 
 // invoke makes the entrypoint's handler. Where a function adapts one of the
 // short forms, the type arguments are those of that function.
-func (e *emitter) invoke(h *handler) jen.Code {
+func (e *serverEmitter) invoke(h *handler) jen.Code {
 	name := jen.Lit(h.title())
 	if h.shape == shapeRaw {
 		return e.runtime("Raw").Call(name, e.raw(h))
@@ -270,7 +178,7 @@ func (e *emitter) invoke(h *handler) jen.Code {
 }
 
 // adapt wraps a handler into the full form.
-func (e *emitter) adapt(h *handler) jen.Code {
+func (e *serverEmitter) adapt(h *handler) jen.Code {
 	ctx, ctxArgs := e.context(h)
 	in, inArgs := e.input(h)
 	session, sessionArgs := e.session(h)
@@ -295,7 +203,7 @@ func (e *emitter) adapt(h *handler) jen.Code {
 	return jen.Func().Params(append([]jen.Code{ctx, in}, session...)...).Add(results).Block(body...)
 }
 
-func (e *emitter) raw(h *handler) jen.Code {
+func (e *serverEmitter) raw(h *handler) jen.Code {
 	if !e.frozen(h) {
 		return e.reference(h)
 	}
@@ -306,7 +214,7 @@ func (e *emitter) raw(h *handler) jen.Code {
 	).Block(e.reference(h).Call(jen.Id(w), jen.Id(r)))
 }
 
-func (e *emitter) webSocket(h *handler) jen.Code {
+func (e *serverEmitter) webSocket(h *handler) jen.Code {
 	name := jen.Lit(h.title())
 	conn := jen.Op("*")
 	var constructor *jen.Statement
@@ -327,7 +235,7 @@ func (e *emitter) webSocket(h *handler) jen.Code {
 	return constructor.Call(name, jen.Func().Params(params...).Add(e.error()).Block(jen.Return(e.reference(h).Call(args...))))
 }
 
-func (e *emitter) ping(h *handler) jen.Code {
+func (e *serverEmitter) ping(h *handler) jen.Code {
 	if h.takesContext && h.returnsError && !e.frozen(h) {
 		return e.reference(h)
 	}
@@ -340,7 +248,7 @@ func (e *emitter) ping(h *handler) jen.Code {
 }
 
 // launcher emits the function that starts a task.
-func (e *emitter) launcher(h *handler) {
+func (e *serverEmitter) launcher(h *handler) {
 	e.file.Line()
 	launcher := e.names.launchers[h]
 	e.lines(fmt.Sprintf("%s runs [%s] in the background, as [%s.StartTask] does.", launcher.name, h.title(), e.alias(runtimePath)))
@@ -373,48 +281,10 @@ func (e *emitter) launcher(h *handler) {
 }
 
 // routes is the constructor's doc comment: the agent in one glance.
-func (e *emitter) routes() string {
-	type row struct{ route, handler, payload string }
-	var rows []row
-	inSession := func(h *handler) string {
-		if h.session == nil {
-			return ""
-		}
-		return ", in a session of " + e.payload(h.session, "")
-	}
-	get := "GET "
-	if h := e.agent.first(entrypoint); h != nil {
-		get = "GET  " // below POST
-		payload := e.payload(h.in, "nothing") + " -> "
-		switch h.shape {
-		case shapeRaw:
-			payload = "raw"
-		case shapeUnary:
-			payload += e.payload(h.out, "nothing")
-		default:
-			payload += "stream of " + e.payload(h.out, "nothing")
-		}
-		rows = append(rows, row{"POST /invocations", h.title(), payload + inSession(h)})
-	}
-	if h := e.agent.first(websocket); h != nil {
-		payload := "raw"
-		if h.shape == shapeConn {
-			payload = e.payload(h.in, "") + " <-> " + e.payload(h.out, "")
-		}
-		rows = append(rows, row{get + "/ws", h.title(), payload + inSession(h)})
-	}
-	if h := e.agent.first(ping); h != nil {
-		rows = append(rows, row{get + "/ping", h.title(), ""})
-	}
-	var routeWidth, handlerWidth int
-	for _, r := range rows {
-		routeWidth, handlerWidth = max(routeWidth, len(r.route)), max(handlerWidth, len(r.handler))
-	}
+func (e *serverEmitter) routes() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s returns a server for this agent:\n\n", e.names.server)
-	for _, r := range rows {
-		b.WriteString(strings.TrimRight(fmt.Sprintf("\t%-*s  %-*s  %s", routeWidth, r.route, handlerWidth, r.handler, r.payload), " ") + "\n")
-	}
+	b.WriteString(e.table(e.agent, (*handler).title))
 	var wrappers, launchers []string
 	for _, h := range e.agent.of(middleware) {
 		wrappers = append(wrappers, h.title())
@@ -431,30 +301,8 @@ func (e *emitter) routes() string {
 	return b.String()
 }
 
-// payload names a payload type for a reader, on one line.
-func (e *emitter) payload(t types.Type, none string) string {
-	if t == nil {
-		return none
-	}
-	text := types.TypeString(t, func(p *types.Package) string { return e.alias(p.Path()) })
-	if strings.Contains(text, "{") && text != "struct{}" && text != "interface{}" {
-		return "an unnamed type"
-	}
-	return text
-}
-
-// alias is what the file calls a package, "" for its own.
-func (e *emitter) alias(path string) string {
-	for _, i := range e.names.imports {
-		if i.path == path {
-			return i.alias
-		}
-	}
-	return ""
-}
-
 // orNone is the type, or runtime.None where a handler has none.
-func (e *emitter) orNone(t types.Type) *jen.Statement {
+func (e *serverEmitter) orNone(t types.Type) *jen.Statement {
 	if t == nil {
 		return e.runtime("None")
 	}

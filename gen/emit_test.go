@@ -5,7 +5,6 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
-	"go/types"
 	"strings"
 	"testing"
 )
@@ -30,7 +29,7 @@ func FuzzDoc(f *testing.F) {
 		if err != nil {
 			return
 		}
-		output, _, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer"}, &diagnostics{fset: fset})
+		output, _, err := generate(typeCheck(t, fset, file), Config{Server: "NewServer", Client: ClientAuto}, &diagnostics{fset: fset})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +64,7 @@ func TestUnplannedPackage(t *testing.T) {
 			t.Error("a package without a name is imported")
 		}
 	}()
-	e := &emitter{agent: &agent{pkg: types.NewPackage("example.com/agent", "agent")}, names: new(names)}
+	e := newEmitter("example.com/agent", "agent", nil)
 	e.qual("context", "Context")
 }
 

@@ -58,7 +58,7 @@ func FuzzDirective(f *testing.F) {
 }
 
 // FuzzSource generates from any source. If it type-checks, it does with the
-// output beside it as well.
+// output beside it as well, and so does the client.
 func FuzzSource(f *testing.F) {
 	archives, err := filepath.Glob(filepath.Join(testmodule.Root(), "testdata", "*", "*.txtar"))
 	if err != nil {
@@ -110,7 +110,7 @@ func testSource(t *testing.T, source string) {
 	}
 	pkg := typeCheck(t, fset, file)
 	diagnostics := &diagnostics{fset: fset}
-	output, _, err := generate(pkg, Config{Server: "NewServer"}, diagnostics)
+	output, remote, err := generate(pkg, Config{Server: "NewServer", Client: ClientAuto}, diagnostics)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, source)
 	}
@@ -121,9 +121,35 @@ func testSource(t *testing.T, source string) {
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, source, output)
 	}
-	if errs := typeCheck(t, fset, file, generated).graph.TypeErrors; len(errs) > 0 {
+	agent := typeCheck(t, fset, file, generated)
+	if errs := agent.graph.TypeErrors; len(errs) > 0 {
 		t.Fatalf("%v\n%s\n%s", errs, source, output)
 	}
+	if remote == nil {
+		return
+	}
+	generated, err = parser.ParseFile(fset, "client.go", remote, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, source, remote)
+	}
+	var errs []error
+	config := types.Config{Importer: beside{agent.types, exported(t)}, Error: func(err error) { errs = append(errs, err) }}
+	if _, _ = config.Check("example.com/agent/client", fset, []*ast.File{generated}, nil); len(errs) > 0 {
+		t.Fatalf("%v\n%s\n%s", errs, source, remote)
+	}
+}
+
+// beside is an importer that has one package more.
+type beside struct {
+	pkg *types.Package
+	types.Importer
+}
+
+func (b beside) Import(path string) (*types.Package, error) {
+	if path == b.pkg.Path() {
+		return b.pkg, nil
+	}
+	return b.Importer.Import(path)
 }
 
 // typeCheck makes a package of files.
@@ -139,7 +165,7 @@ func typeCheck(t *testing.T, fset *token.FileSet, files ...*ast.File) *loadedPac
 			Implicits: make(map[ast.Node]types.Object),
 			Scopes:    make(map[ast.Node]*types.Scope),
 		},
-		graph: &packages.Package{Syntax: files},
+		graph: &packages.Package{PkgPath: path, Syntax: files},
 	}
 	config := types.Config{
 		Importer: exported(t),
@@ -164,7 +190,7 @@ var exportedOnce = sync.OnceValues(func() (types.Importer, error) {
 	list, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedExportFile | packages.NeedImports | packages.NeedDeps,
 		Dir:  testmodule.Root(),
-	}, "context", "encoding/json", "iter", "math/big", "net/http", "time", runtimePath, predeclaredPath, websocketPath)
+	}, "context", "encoding/json", "iter", "math/big", "net/http", "time", runtimePath, clientPath, predeclaredPath, websocketPath)
 	if err != nil {
 		return nil, err
 	}

@@ -236,17 +236,17 @@ func (f *files) remove(out output) {
 // package or in another: then nothing is written, but the diagnostics of all
 // packages are wanted. There is no client of what does not serve.
 func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (server, client []byte, err error) {
-	agent, names := check(pkg, config, diagnostics)
+	agent, names, plan := check(pkg, config, diagnostics)
 	if pkg.misplaced != nil {
 		return nil, nil, pkg.misplaced
 	}
 	if len(agent.handlers) == 0 || diagnostics.errors() > 0 {
 		return nil, nil, nil
 	}
-	if server, err = emit(agent, names); err != nil || !hasClient(agent, config) {
+	if server, err = emit(agent, names); err != nil || plan == nil {
 		return server, nil, err
 	}
-	client, err = emitClient(pkg, placeOfClient(pkg, config))
+	client, err = emitClient(plan)
 	return server, client, err
 }
 
@@ -254,24 +254,30 @@ func generate(pkg *loadedPackage, config Config, diagnostics *diagnostics) (serv
 func hasClient(agent *agent, config Config) bool { return agent.serves() && config.Client != ClientOff }
 
 // check does all steps that find mistakes. What it returns is whole when it has
-// found none.
-func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent, *names) {
+// found none. There is no plan of a client where there is nothing to call.
+func check(pkg *loadedPackage, config Config, diagnostics *diagnostics) (*agent, *names, *clientPlan) {
 	before := diagnostics.errors()
 	directives := scan(pkg, diagnostics)
 	agent := analyze(pkg, directives, diagnostics.errors() > before, diagnostics)
 	if len(directives) == 0 {
-		return agent, nil
+		return agent, nil, nil
 	}
 	checkPayloads(pkg, agent, diagnostics)
-	free := !hasClient(agent, config) || pkg.placeClient(config, diagnostics)
+	var plan *clientPlan
+	free := true
+	if hasClient(agent, config) {
+		if free = pkg.placeClient(config, diagnostics); free {
+			plan = planClient(pkg, agent, config, diagnostics)
+		}
+	}
 	if pkg.output.content != nil && !pkg.output.ours {
 		pkg.output.refuse(diagnostics)
 		free = false
 	}
 	if !free {
-		return agent, nil
+		return agent, nil, nil
 	}
-	return agent, planNames(pkg, agent, config, diagnostics)
+	return agent, planNames(pkg, agent, config, diagnostics), plan
 }
 
 // output is the generated file of an earlier run, or what lies in its place.

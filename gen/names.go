@@ -154,7 +154,7 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 	_, n.ownError = existing.names["error"]
 	_, n.ownNil = existing.names["nil"]
 
-	n.imports = planImports(pkg, agent, p)
+	n.imports = p.serverImports(pkg, agent)
 	n.opts = p.pick("opts", "options")
 	n.ctx = p.pick("ctx", "c")
 	n.in = p.pick("in", "input")
@@ -180,9 +180,43 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 	return n
 }
 
+// serverImports plans the imports of the server file.
+func (p *planner) serverImports(pkg *loadedPackage, agent *agent) []imported {
+	fixed := []imported{
+		{path: "context", name: "context"},
+		{path: "iter", name: "iter"},
+		{path: "net/http", name: "http"},
+		{path: runtimePath, name: "runtime"},
+	}
+	if slices.ContainsFunc(types.Universe.Names(), func(name string) bool { return p.taken[name] }) {
+		fixed = append(fixed, imported{path: predeclaredPath, name: "predeclared"})
+	}
+	var used []*types.Package
+	for _, h := range agent.handlers {
+		if h.shape == shapeRawConn {
+			used = append(used, types.NewPackage(websocketPath, "websocket"))
+		}
+		for _, t := range h.types() {
+			used = append(used, packagesIn(t)...)
+		}
+	}
+	return planImports(pkg, agent.pkg.Path(), fixed, used, p)
+}
+
+// packagesIn returns the packages of what is written in a type.
+func packagesIn(t types.Type) []*types.Package {
+	var found []*types.Package
+	types.TypeString(t, func(other *types.Package) string {
+		found = append(found, other)
+		return ""
+	})
+	return found
+}
+
 // planImports chooses the aliases: for a package of the runtime's or the
 // standard library's that the output itself needs, its own name; for one that
-// brings a payload, what the package's files call it.
+// brings a payload, what the package's files call it. The former are fixed, and
+// the output is a file of the package self.
 //
 // All packages that the files import get one, needed or not, so that no alias
 // depends on which handlers there are. It is the name that the files use,
@@ -191,24 +225,15 @@ func planNames(pkg *loadedPackage, agent *agent, config Config, diagnostics *dia
 // them, and those that no file imports come last. So an alias changes only with
 // what the files call a package of that name, or, where no file imports any of
 // them, with which packages of one name are needed.
-func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
+func planImports(pkg *loadedPackage, self string, list []imported, used []*types.Package, outer *planner) []imported {
 	p := &planner{taken: maps.Clone(outer.taken)} // aliases that are not needed do not count for others
-	list := []imported{
-		{path: "context", name: "context"},
-		{path: "iter", name: "iter"},
-		{path: "net/http", name: "http"},
-		{path: runtimePath, name: "runtime"},
-	}
-	if slices.ContainsFunc(types.Universe.Names(), func(name string) bool { return outer.taken[name] }) {
-		list = append(list, imported{path: predeclaredPath, name: "predeclared"})
-	}
 	fixed := len(list)
 	needed := make(map[string]bool)
 	for _, i := range list {
 		needed[i.path] = true
 	}
 	seen := maps.Clone(needed)
-	seen[agent.pkg.Path()] = true
+	seen[self] = true
 	note := func(other *types.Package) {
 		if !seen[other.Path()] {
 			seen[other.Path()] = true
@@ -220,18 +245,9 @@ func planImports(pkg *loadedPackage, agent *agent, outer *planner) []imported {
 			note(other)
 		}
 	}
-	for _, h := range agent.handlers {
-		if h.shape == shapeRawConn {
-			needed[websocketPath] = true
-			note(types.NewPackage(websocketPath, "websocket"))
-		}
-		for _, t := range h.types() {
-			types.TypeString(t, func(other *types.Package) string {
-				needed[other.Path()] = true
-				note(other)
-				return ""
-			})
-		}
+	for _, other := range used {
+		needed[other.Path()] = true
+		note(other)
 	}
 	own := sourceNames(pkg)
 	rank := func(i imported) int {

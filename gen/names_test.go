@@ -78,7 +78,7 @@ func TestStableAliases(t *testing.T) {
 		}
 		plan := func() map[string]string {
 			aliases, taken := make(map[string]string), make(map[string]bool)
-			for _, i := range planImports(pkg, &agent{pkg: checked, handlers: handlers}, &planner{taken: make(map[string]bool)}) {
+			for _, i := range (&planner{taken: make(map[string]bool)}).serverImports(pkg, &agent{pkg: checked, handlers: handlers}) {
 				if taken[i.alias] {
 					t.Errorf("seed %d: two packages are called %s", seed, i.alias)
 				}

@@ -121,20 +121,31 @@ func (p place) element(addressable bool) place {
 // root checks a payload. A type that has no name goes by the given one.
 func (c *payloadCheck) root(t types.Type, unnamed string) {
 	c.seen, c.clean = make(map[visited]bool), make(map[visited]bool)
-	inner := types.Unalias(t)
-	if p, ok := inner.(*types.Pointer); ok {
-		inner = types.Unalias(p.Elem())
-	}
-	name := unnamed
-	if named, ok := inner.(*types.Named); ok && named.Obj().Pkg() != nil {
-		name = named.Obj().Name()
-	}
-	at := place{path: name, direct: true, addressable: c.decoding}
+	inner := pointee(t)
+	at := place{path: rootPath(t, unnamed), direct: true, addressable: c.decoding}
 	if u, ok := inner.Underlying().(*types.Interface); ok && u.Empty() && c.use == keeps {
 		c.report(codePayloadInterface, at, "JSON does not say which type was saved in the interface "+c.handler.text(inner)+": use a struct")
 		return
 	}
 	c.visit(t, at)
+}
+
+// rootPath is what paths into a payload begin with: the name of its type, or the
+// given one.
+func rootPath(t types.Type, unnamed string) string {
+	if named, ok := pointee(t).(*types.Named); ok && named.Obj().Pkg() != nil {
+		return named.Obj().Name()
+	}
+	return unnamed
+}
+
+// pointee returns a type without the pointer to it, if it is one.
+func pointee(t types.Type) types.Type {
+	t = types.Unalias(t)
+	if p, ok := t.(*types.Pointer); ok {
+		t = types.Unalias(p.Elem())
+	}
+	return t
 }
 
 // report reports the type at a place. The position is that of the field, if its
@@ -511,7 +522,7 @@ var signatures = func() map[string]*types.Signature {
 	return map[string]*types.Signature{
 		"MarshalJSON": marshal, "UnmarshalJSON": unmarshal,
 		"MarshalText": marshal, "UnmarshalText": unmarshal,
-		"Error": signature(nil, types.Typ[types.String]),
+		"Error": signature(nil, types.Typ[types.String]), "IsZero": signature(nil, types.Typ[types.Bool]),
 	}
 }()
 

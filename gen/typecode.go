@@ -40,13 +40,17 @@ func (e *emitter) typeCode(t types.Type) *jen.Statement {
 	case *types.Struct:
 		var fields []jen.Code
 		for i := range t.NumFields() {
-			fields = append(fields, e.fieldCode(t.Field(i), t.Tag(i)))
+			fields = append(fields, e.fieldCode(t.Field(i), t.Tag(i))...)
 		}
 		return jen.Struct(fields...)
 	case *types.Signature:
 		return jen.Func().Add(e.signatureCode(t))
 	case *types.Interface:
 		return e.interfaceCode(t)
+	case *types.TypeParam:
+		return jen.Id(e.params[t])
+	case *types.Union:
+		return e.unionCode(t)
 	}
 	panic(fmt.Sprintf("gen: a handler has the type %s, which analyze must have refused", t))
 }
@@ -54,7 +58,7 @@ func (e *emitter) typeCode(t types.Type) *jen.Statement {
 // predeclared writes a predeclared type. Where the package has something else of
 // that name, the type comes from a package that gives it another.
 func (e *emitter) predeclared(name string) *jen.Statement {
-	if e.names.shadowed[name] {
+	if e.shadowed[name] {
 		return e.qual(predeclaredPath, strings.ToUpper(name[:1])+name[1:])
 	}
 	return jen.Id(name)
@@ -77,7 +81,8 @@ func (e *emitter) objectCode(obj *types.TypeName, args *types.TypeList) *jen.Sta
 	return code.Types(list...)
 }
 
-func (e *emitter) fieldCode(field *types.Var, tag string) jen.Code {
+// fieldCode writes a field, below its doc comment.
+func (e *emitter) fieldCode(field *types.Var, tag string) []jen.Code {
 	code := e.typeCode(field.Type())
 	if !field.Embedded() {
 		code = jen.Id(field.Name()).Add(code)
@@ -85,7 +90,7 @@ func (e *emitter) fieldCode(field *types.Var, tag string) jen.Code {
 	if tag != "" {
 		code = code.Op(quote(tag))
 	}
-	return code
+	return e.docs[field].around(code)
 }
 
 // quote writes a struct tag as people do.
@@ -121,4 +126,34 @@ func (e *emitter) interfaceCode(t *types.Interface) *jen.Statement {
 		members = append(members, e.typeCode(embedded))
 	}
 	return jen.Interface(members...)
+}
+
+func (e *emitter) unionCode(t *types.Union) *jen.Statement {
+	code := jen.Null()
+	for i := range t.Len() {
+		if i > 0 {
+			code.Op("|")
+		}
+		if t.Term(i).Tilde() {
+			code.Op("~")
+		}
+		code.Add(e.typeCode(t.Term(i).Type()))
+	}
+	return code
+}
+
+// parametersCode writes the type parameters of a declaration, if there are any.
+func (e *emitter) parametersCode(params *types.TypeParamList) *jen.Statement {
+	if params.Len() == 0 {
+		return jen.Null()
+	}
+	var list []jen.Code
+	for param := range params.TypeParams() {
+		constraint := e.typeCode(param.Constraint())
+		if i, ok := param.Constraint().(*types.Interface); ok && i.IsImplicit() {
+			constraint = e.typeCode(i.EmbeddedType(0))
+		}
+		list = append(list, jen.Id(e.params[param]).Add(constraint))
+	}
+	return jen.Types(list...)
 }

@@ -1,0 +1,142 @@
+package gen
+
+import (
+	"go/types"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// verify reports what keeps a copy from having the JSON of its original.
+func (c *copier) verify() {
+	for _, e := range c.copies {
+		if !types.IsInterface(e.origin) {
+			c.verifyMethods(e.origin, e.named, e)
+		}
+	}
+	for _, pair := range c.structs {
+		c.verifyFields(pair)
+		c.verifyOmitZero(pair.original, pair.copy, c.needs[pair.original])
+	}
+	for _, pair := range c.instances {
+		c.verifyInstance(pair)
+	}
+}
+
+// jsonMethods are those that encoding/json calls.
+var jsonMethods = []string{"MarshalJSON", "UnmarshalJSON", "MarshalText", "UnmarshalText"}
+
+// verifyMethods reports a method for the JSON of a type that its copy has not, or
+// the reverse. One is enough: they come together.
+func (c *copier) verifyMethods(original, copied types.Type, e *copied) {
+	for _, name := range jsonMethods {
+		for _, addressable := range []bool{true, false} {
+			had, has := method(original, addressable, name) != nil, method(copied, addressable, name) != nil
+			if had == has {
+				continue
+			}
+			if has {
+				c.report(e.need, "a copy of %s for the client would have its JSON from %s of what it embeds: give the embedded field a name%s", e.origin.Obj().Name(), name, orOff)
+				return
+			}
+			what := "makes its JSON"
+			if strings.HasPrefix(name, "Un") {
+				what = "reads its JSON"
+			}
+			c.reportMethod(original, name, what, e.need, e.remedy)
+			return
+		}
+	}
+}
+
+// reportMethod reports a method that a copy would need, where it is declared if
+// its source is at hand.
+func (c *copier) reportMethod(t types.Type, name, what string, at need, remedy string) {
+	obj, _, _ := types.LookupFieldOrMethod(t, true, nil, name)
+	fn := obj.(*types.Func)
+	owner := ""
+	if named := originOf(fn.Signature().Recv().Type()); named != nil {
+		owner = named.Obj().Name()
+		if e := c.byOrigin[named]; e != nil {
+			remedy = e.remedy
+		} else if own := c.keepsFrom(named.Obj()); own != "" {
+			remedy = own
+		}
+	}
+	if c.reported[fn] {
+		return
+	}
+	c.reported[fn] = true
+	const format = "%s of %s %s, and the client's copy of the type has no methods: %s%s"
+	if fn.Pkg() != c.pkg.types {
+		c.report(at, format, name, owner, what, remedy, orOff)
+		return
+	}
+	c.diagnostics.add(codeClientType, nameOf(fn), format, name, owner, what, remedy, orOff).
+		relate(at.handler.decl.Name, "the %s %s %s", at.handler.kind, at.handler.title(), at.use)
+}
+
+// verifyFields reports a struct whose copy has other fields in JSON. It can come
+// to that where fields clash.
+func (c *copier) verifyFields(pair structPair) {
+	visible := func(s *types.Struct) (list []string) {
+		for _, same := range fieldsOf(s, s, nil).byName() {
+			if f := same.winner; len(same.equal) == 0 {
+				_, options, _ := strings.Cut(reflect.StructTag(f.tag).Get("json"), ",")
+				list = append(list, f.name+","+options)
+			}
+		}
+		return list
+	}
+	if !c.incomplete[pair.original] && !slices.Equal(visible(pair.original), visible(pair.copy)) {
+		c.report(c.needs[pair.original], "a copy of this struct for the client would have other fields in JSON: give those that clash names with a json tag%s", orOff)
+	}
+}
+
+// verifyOmitZero reports fields that are left out where a method says so, which
+// the type of the copy has not.
+func (c *copier) verifyOmitZero(original, copied *types.Struct, at need) {
+	counterparts := make(map[string]types.Type)
+	for f := range copied.Fields() {
+		counterparts[f.Name()] = f.Type()
+	}
+	for i := range original.NumFields() {
+		f := original.Field(i)
+		_, options, _ := strings.Cut(reflect.StructTag(original.Tag(i)).Get("json"), ",")
+		counterpart := counterparts[f.Name()]
+		if counterpart == nil || isParameter(f.Type()) || !slices.Contains(strings.Split(options, ","), "omitzero") ||
+			method(f.Type(), true, "IsZero") == nil || method(counterpart, true, "IsZero") != nil {
+			continue
+		}
+		remedy := "use a type without that method"
+		if e := c.byOrigin[originOf(f.Type())]; e != nil {
+			remedy = e.remedy
+		}
+		if types.IsInterface(f.Type()) {
+			c.report(at.to(f, c.pkg.types), "what has the method IsZero says whether omitzero leaves it out, and in the client it is any: %s%s", remedy, orOff)
+			continue
+		}
+		c.reportMethod(f.Type(), "IsZero", "says when omitzero leaves it out", at.to(f, c.pkg.types), remedy)
+	}
+}
+
+// verifyInstance reports type arguments that do not fit in the client.
+func (c *copier) verifyInstance(pair instancePair) {
+	at := c.needs[pair.original]
+	instance, err := types.Instantiate(nil, pair.origin, pair.args, true)
+	if err != nil {
+		remedy := "move what is copied to a package that can be imported"
+		for arg := range pair.original.TypeArgs().Types() {
+			if e := c.byOrigin[originOf(arg)]; e != nil {
+				remedy = e.remedy
+				break
+			}
+		}
+		c.report(at, "the client cannot have %s, for its copies of types have no methods: %s%s", at.handler.text(pair.original), remedy, orOff)
+		return
+	}
+	original, ok := pair.original.Underlying().(*types.Struct)
+	if copied, isStruct := instance.Underlying().(*types.Struct); ok && isStruct {
+		c.verifyOmitZero(original, copied, at)
+	}
+}
