@@ -125,7 +125,9 @@ func TestPresigned(t *testing.T) {
 
 func TestBodyIsSigned(t *testing.T) {
 	f := newFront(t, dataplane.Agent{Handler: echo})
-	signedFor := func(body string) *http.Request { return sign(t, newRequest(t, "POST", below+"/invocations", "true"), body) }
+	signedFor := func(body string) *http.Request {
+		return sign(t, newRequest(t, "POST", below+"/invocations", "true"), body)
+	}
 	if got := seenIn(t, serve(f, signedFor("true"))); got.Body != "true" {
 		t.Errorf("the agent got %q", got.Body)
 	}
