@@ -1,4 +1,5 @@
-package interop_test
+// Package awssdk_test checks agents and the client against the AWS SDK for Go.
+package awssdk_test
 
 import (
 	"context"
