@@ -33,6 +33,7 @@ type who struct {
 }
 
 const (
+	session      = "session-0123456789-0123456789-0123456789"
 	customHeader = "X-Amzn-Bedrock-AgentCore-Runtime-Custom-Colour"
 )
 
