@@ -65,7 +65,7 @@ func sleepUntil(t *testing.T, then time.Time) {
 
 var newYear = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func signing(t *testing.T, token string, opts ...client.TransportOption) *client.Transport {
+func transportThatSigns(t *testing.T, token string, opts ...client.TransportOption) *client.Transport {
 	t.Helper()
 	transport, err := client.AgentCore(aws.Config{Credentials: keys(token)}, vectorARN, opts...)
 	if err != nil {
@@ -87,7 +87,7 @@ func bearing(t *testing.T, source client.TokenSource, opts ...client.TransportOp
 func TestPublishedSignatures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(t, newYear)
-		c := client.New(signing(t, "", client.WithQualifier("DEFAULT")), client.WithSession(vectorSession))
+		c := client.New(transportThatSigns(t, "", client.WithQualifier("DEFAULT")), client.WithSession(vectorSession))
 		_, header, err := c.WebSocketHeaders(t.Context())
 		want := "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-west-2/bedrock-agentcore/aws4_request, SignedHeaders=host;x-amz-date, " +
 			"Signature=d3c40baf29d74978b74657f3da289396c3c991030e03267a87445392a8064de6"
@@ -105,7 +105,7 @@ func TestPublishedSignatures(t *testing.T) {
 }
 
 // What testdata/signatures.py has made the Python SDK and botocore sign.
-func TestSignatures(t *testing.T) {
+func TestSignatureVectors(t *testing.T) {
 	text, err := os.ReadFile("testdata/signatures.json")
 	if err != nil {
 		t.Fatal(err)
@@ -204,10 +204,6 @@ func splitURL(t *testing.T, text string) (string, url.Values) {
 	return before, values
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 const vectorURL = "wss://bedrock-agentcore.us-west-2.amazonaws.com/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-west-2%3A123456789012%3Aruntime%2Fmy_agent-abcde12345/ws"
 
 func TestWebSocketHeaders(t *testing.T) {
@@ -225,10 +221,10 @@ func TestWebSocketHeaders(t *testing.T) {
 		more      map[string]string
 		signed    string
 	}{
-		{"signed", signing(t, ""), nil, map[string]string{"User-Agent": "AgentCoreRuntimeClient/1.0"}, "host;x-amz-date"},
-		{"signed with temporary credentials", signing(t, vectorToken), nil,
+		{"signed", transportThatSigns(t, ""), nil, map[string]string{"User-Agent": "AgentCoreRuntimeClient/1.0"}, "host;x-amz-date"},
+		{"signed with temporary credentials", transportThatSigns(t, vectorToken), nil,
 			map[string]string{"User-Agent": "AgentCoreRuntimeClient/1.0", "X-Amz-Security-Token": vectorToken}, "host;x-amz-date;x-amz-security-token"},
-		{"signed with more", signing(t, ""),
+		{"signed with more", transportThatSigns(t, ""),
 			[]client.Option{client.WithUserID("ada"), client.WithHeader("User-Agent", "mine"), client.WithHeader("X-Amzn-Bedrock-AgentCore-Runtime-Custom-Plan", "gold")},
 			map[string]string{"User-Agent": "mine", "X-Amzn-Bedrock-Agentcore-Runtime-User-Id": "ada", "X-Amzn-Bedrock-Agentcore-Runtime-Custom-Plan": "gold"},
 			"host;x-amz-date;x-amzn-bedrock-agentcore-runtime-custom-plan;x-amzn-bedrock-agentcore-runtime-user-id"},
@@ -274,7 +270,7 @@ func TestWebSocketHeaders(t *testing.T) {
 
 func TestPresignLeavesMapsAlone(t *testing.T) {
 	query := url.Values{"a": {"1", "2"}}
-	c := client.New(signing(t, vectorToken), client.WithSession(vectorSession), client.WithUserID("ada"))
+	c := client.New(transportThatSigns(t, vectorToken), client.WithSession(vectorSession), client.WithUserID("ada"))
 	signed, err := c.PresignWebSocket(t.Context(), client.PresignOptions{Query: query, Expires: 7 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +339,7 @@ func TestCredentialsHaveFreshTokens(t *testing.T) {
 func TestCredentialsTellNothingOfARequest(t *testing.T) {
 	var header http.Header
 	var presigned string
-	agent := client.New(signing(t, ""))
+	agent := client.New(transportThatSigns(t, ""))
 	server := httptest.NewServer(runtime.NewServer(runtime.Handlers{Invoke: runtime.Unary("x", func(ctx context.Context, _ runtime.None) (string, error) {
 		var err, err2 error
 		_, header, err = agent.WebSocketHeaders(ctx, client.PassSession())
@@ -405,7 +401,7 @@ func TestNoCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed := signing(t, "")
+	signed := transportThatSigns(t, "")
 	token := bearing(t, client.StaticToken("t"))
 	empty := bearing(t, client.StaticToken(""))
 	shell := func(id string) client.Option { return client.ForShell(id) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/agentcore-go/agentcore/client"
+	"github.com/agentcore-go/agentcore/runtime"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,6 +30,9 @@ const (
 	escapedARN     = "arn%3Aaws%3Abedrock-agentcore%3Aus-west-2%3A111122223333%3Aruntime%2Fhello-a1b2c3d4e5"
 	testSession    = "session-0123456789-0123456789-0123456789"
 )
+
+// quiet keeps a server of package runtime from logging.
+var quiet = runtime.WithLogger(slog.New(slog.DiscardHandler))
 
 type rawJSON = json.RawMessage
 

@@ -85,7 +85,7 @@ func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 		decode := valueDecoder[Out]()
 		for event, err := range readEvents(answer.Body, c.transport.maxEvent) {
 			if err != nil {
-				yield(none, contextError(ctx, fmt.Errorf("%s: %w", opInvoke, err)))
+				yield(none, contextError(ctx, fmt.Errorf("%s: the stream was cut off: %w", opInvoke, err)))
 				return
 			}
 			if failure := newStreamError(event); failure != nil {

@@ -64,7 +64,10 @@ func load(ctx context.Context, config Config, dirs []*directory, diagnostics *di
 	for _, dir := range dirs {
 		patterns = append(patterns, dir.path)
 	}
-	sources := &sources{errors: make(map[string]scanner.ErrorList)}
+	sources := &sources{outputs: make(map[string]bool), errors: make(map[string]scanner.ErrorList)}
+	for _, dir := range dirs {
+		sources.outputs[dir.output.path] = true
+	}
 	packs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
 			packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
@@ -189,12 +192,20 @@ func (p *loadedPackage) isOne(diagnostics *diagnostics) bool {
 
 // sources parses files for packages.Load, which does so concurrently.
 type sources struct {
-	mu     sync.Mutex
-	errors map[string]scanner.ErrorList // by file
+	outputs map[string]bool // the paths of all agents' outputs
+	mu      sync.Mutex
+	errors  map[string]scanner.ErrorList // by file
+}
+
+// isIgnored reports whether what a file declares does not matter: it is generated,
+// and not the client of another agent, whose types are as good as any.
+func (s *sources) isIgnored(path string, source []byte) bool {
+	out := output{path: path, content: source, ours: isOutput(source)}
+	return out.ours && (s.outputs[path] || !out.isClient())
 }
 
 func (s *sources) parse(fset *token.FileSet, path string, source []byte) (*ast.File, error) {
-	if filepath.Base(path) == OutputName && isOutput(source) {
+	if filepath.Base(path) == OutputName && s.isIgnored(path, source) {
 		return parser.ParseFile(fset, path, source, parser.PackageClauseOnly)
 	}
 	file, err := parser.ParseFile(fset, path, source, parser.ParseComments|parser.SkipObjectResolution)

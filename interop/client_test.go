@@ -33,8 +33,8 @@ type who struct {
 }
 
 const (
-	customHeader = "X-Amzn-Bedrock-AgentCore-Runtime-Custom-Colour"
 	session      = "session-0123456789-0123456789-0123456789"
+	customHeader = "X-Amzn-Bedrock-AgentCore-Runtime-Custom-Colour"
 )
 
 func invoke[Out any](t *testing.T, a *agent, in request, opts ...client.Option) (Out, error) {

@@ -2,5 +2,47 @@
 
 // If this file does not compile, it is out of date: go generate ..
 
-// Package helloclient calls main.
+// Package helloclient calls the agent github.com/agentcore-go/agentcore/examples/hello:
+//
+//	POST /invocations  Hello  Question -> Answer
 package helloclient
+
+import (
+	"context"
+
+	"github.com/agentcore-go/agentcore/client"
+)
+
+const (
+	// If this does not compile, this file is too old for package client: go generate ..
+	_ = client.GeneratedVersion(1 - client.MinGeneratedVersion)
+	// If this does not compile, package client is too old for this file: go get github.com/agentcore-go/agentcore@latest.
+	_ = client.GeneratedVersion(client.MaxGeneratedVersion - 1)
+)
+
+// Client calls the agent. It is one conversation: all calls belong to one session of
+// the agent. Its methods may be called concurrently.
+type Client struct {
+	*client.Client
+}
+
+// New returns a client that reaches the agent through transport. The options hold
+// for every call.
+func New(transport *client.Transport, opts ...client.Option) *Client {
+	return &Client{client.New(transport, opts...)}
+}
+
+// Hello answers a question.
+func (c *Client) Hello(ctx context.Context, in Question, opts ...client.Option) (Answer, error) {
+	return client.Invoke[Question, Answer](ctx, c.Client, in, opts...)
+}
+
+// Question is what a caller sends.
+type Question struct {
+	Prompt string `json:"prompt"`
+}
+
+// Answer is what the caller gets.
+type Answer struct {
+	Text string `json:"text"`
+}

@@ -1,4 +1,5 @@
-package interop_test
+// Package awssdk_test checks agents and the client against the AWS SDK for Go.
+package awssdk_test
 
 import (
 	"context"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -331,7 +331,7 @@ func TestSDKGetsAgentCard(t *testing.T) {
 	var said struct {
 		Name string `document:"name"`
 	}
-	if err := got.AgentCard.(document.Interface).UnmarshalSmithyDocument(&said); err != nil || said.Name != "a2a" || aws.ToString(got.RuntimeSessionId) != session {
+	if err := got.AgentCard.UnmarshalSmithyDocument(&said); err != nil || said.Name != "a2a" || aws.ToString(got.RuntimeSessionId) != session {
 		t.Errorf("card of %q for session %s (%v)", said.Name, aws.ToString(got.RuntimeSessionId), err)
 	}
 	ours, err := p.ours(t, cardARN).AgentCard(t.Context())
