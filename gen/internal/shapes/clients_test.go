@@ -273,6 +273,7 @@ var calls = map[string]call{
 	"program_types": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		agent := programtypesclient.New(transport)
 		since := time.Unix(1e9, 0).UTC()
+		//lint:ignore SA1019 The handler is deprecated, so that its method is.
 		yields(t, agent.Search(ctx, &programtypesclient.Query[programtypesclient.Filter[programtypesclient.Level], time.Time]{
 			Since: since, Tone: programtypesclient.Polite, Note: "please",
 		}), programtypesclient.Page[string, *programtypesclient.Item]{
