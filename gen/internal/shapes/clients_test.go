@@ -2,6 +2,7 @@ package shapes_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -15,10 +16,12 @@ import (
 
 	"github.com/agentcore-go/agentcore/client"
 	"github.com/agentcore-go/agentcore/gen"
+	"github.com/agentcore-go/agentcore/internal/copytest"
 	"github.com/agentcore-go/agentcore/internal/testmodule"
 	"github.com/agentcore-go/agentcore/runtime"
 	"github.com/agentcore-go/agentcore/testdata/copied"
 	"github.com/agentcore-go/agentcore/testdata/copied/copiedclient"
+	"github.com/agentcore-go/agentcore/testdata/copied/model"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full/fullclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/hostile"
@@ -49,6 +52,7 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping"
 	"github.com/agentcore-go/agentcore/testdata/shapes/ping/pingclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/program/programclient"
+	"github.com/agentcore-go/agentcore/testdata/shapes/program_names/programnamesclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/program_types/programtypesclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/raw/rawclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/session_unary_in_out/session_unary_in_outclient"
@@ -270,6 +274,14 @@ var calls = map[string]call{
 	"program": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		returns(t, programclient.Answer{Text: "hi"})(programclient.New(transport).Reply(ctx, programclient.Question{Prompt: "hi"}))
 	},
+	"program_names": func(ctx context.Context, t *testing.T, transport *client.Transport) {
+		agent := programnamesclient.New(transport)
+		in := programnamesclient.ProgramnamesClient{Transport: "t", New: 1}
+		yields(t, agent.Ping(ctx, &in), programnamesclient.All{Client: in, Raw: json.RawMessage("[]")})
+		talks(ctx, t, agent.Do, exchanged[client.Message, programnamesclient.ProgramnamesAnswer]{client.TextMessage("?"), programnamesclient.ProgramnamesAnswer{Answer: "no"}})
+		status, err := agent.Client_Ping(ctx)
+		returns(t, client.Healthy)(status.Status, err)
+	},
 	"program_types": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		agent := programtypesclient.New(transport)
 		since := time.Unix(1e9, 0).UTC()
@@ -298,6 +310,17 @@ func TestClients(t *testing.T) {
 			call(ctx, t, transportTo(t, a))
 		})
 	}
+}
+
+// TestCopies compares types that can be imported with their copies.
+func TestCopies(t *testing.T) {
+	copytest.Same[copied.Visit, copiedclient.Visit](t)
+	copytest.Same[model.Page[copied.Visit], copiedclient.Page[copiedclient.Visit]](t)
+}
+
+// TestPrograms runs the tests of programs, which nobody can import.
+func TestPrograms(t *testing.T) {
+	goCommand(t, "test", "./testdata/shapes/program_names", "./testdata/shapes/program_types")
 }
 
 // TestCopied is for the client that imports nothing of its agent's module.
