@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"golang.org/x/tools/go/packages"
 )
 
 // copier makes the types that a client calls an agent with. It refers to those
@@ -508,6 +510,19 @@ func (c *copier) embeddedName(f *types.Var, tag string, t types.Type) (name stri
 		return exportedName(f.Name()), false
 	}
 	return name, true
+}
+
+// sources returns the packages that something is copied from, as far as their
+// source is at hand.
+func (c *copier) sources() []*packages.Package {
+	from := make(map[*types.Package]bool)
+	for _, e := range c.copies {
+		from[e.origin.Obj().Pkg()] = true
+	}
+	for _, original := range c.originals {
+		from[original.Pkg()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(c.pkg.sources), func(pkg *packages.Package) bool { return !from[pkg.Types] })
 }
 
 // constantsOf returns the exported constants of a type, in the order in which they

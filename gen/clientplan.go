@@ -42,7 +42,7 @@ type copiedConstant struct {
 func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *diagnostics) *clientPlan {
 	place := placeOfClient(pkg, config)
 	c := newCopier(pkg, place, config.Client, diagnostics)
-	plan := &clientPlan{place: place, back: place.back(pkg.dir), agent: remote(agent), docs: newDocIndex(pkg.sources)}
+	plan := &clientPlan{place: place, back: place.back(pkg.dir), agent: remote(agent)}
 	for _, h := range plan.agent.handlers {
 		in, out := "payload", "result"
 		if h.kind == websocket {
@@ -70,6 +70,7 @@ func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *di
 	}
 	c.verify()
 	plan.methods = methodNames(plan.agent, diagnostics)
+	plan.docs = newDocIndex(c.sources())
 	plan.fields = make(map[*types.Var]doc)
 	for field, original := range c.originals {
 		plan.fields[field] = plan.docs.fields[original.Pos()]

@@ -735,6 +735,7 @@ var shapes = map[string]shape{
 			return hostile.NewServer(f, t, r, m, n, opts...)
 		},
 		[]step{
+			sets(&hostile.Passed, 0),
 			streams(`{"http":"a","dot":"b"}`, `"a"`, `"b"`, `"1"`),
 			streams(`{"runtime":"r"}`, `"r"`, `"2"`),
 			talk{turns: []turn{{"hi", `{"heard":"hi"}`}}, code: 1000}.step,
@@ -750,6 +751,12 @@ var shapes = map[string]shape{
 	"constrained": {constrained.NewServer, []step{
 		answers(`"Oslo"`, `"rain in Oslo"`),
 		builds("constrained", "-tags=offline"),
+	}},
+	"program_types": {nil, []step{
+		streams(`{"tone":"rude"}`, `{"from":"0001-01-01T00:00:00Z","items":{"first":{"id":"rude","Level":0,"on":false,"meta":{"color":""},"bytes":null,"at":null,"spot":{"X":0,"Y":0}}},"more":"false"}`),
+	}},
+	"program_names": {nil, []step{
+		streams(`{"Transport":"t","Underscore_":1,"New":2}`, `{"Client":{"Transport":"t","Underscore_":1,"New":2},"Client2":{"Underscore_":0},"Option":{"Option":null,"Text":false,"Time":null,"Word":""},"Question":{"Text":"","Next":null},"One":{"Name":"","Kind":""},"Two":null,"X":{"X_":0},"X1":{"X1":0},"Nihon":null,"URL":null,"Raw":[],"Answer2":{"X2":0},"T":{"Level":0},"Deep":0}`),
 	}},
 	"program": {nil, []step{
 		answers(`{"prompt":"hi"}`, `{"text":"hi"}`),
@@ -795,14 +802,26 @@ func TestGoldens(t *testing.T) {
 		t.Error(d)
 	}
 	var generated []string
+	clients := make(map[string]bool)
 	for _, f := range result.Files {
-		generated = append(generated, directory(t, root, filepath.Dir(f.Path)))
+		name := directory(t, root, filepath.Dir(f.Path))
+		if f.Client {
+			agent, _, _ := strings.Cut(name, "/")
+			clients[agent] = true
+		} else {
+			generated = append(generated, name)
+		}
 		if f.Changed() {
 			t.Errorf("not up to date: go run ./cmd/agentcore-gen ./testdata/shapes/...\n%s", f.Diff())
 		}
 	}
 	if want := slices.Sorted(maps.Keys(shapes)); !slices.Equal(generated, want) {
 		t.Errorf("files are generated for\n%q,\nwant\n%q", generated, want)
+	}
+	for _, name := range generated {
+		if serves := name != "task_only"; clients[name] != serves {
+			t.Errorf("%s has a client: %t", name, clients[name])
+		}
 	}
 }
 

@@ -1,5 +1,7 @@
 // Program is an agent whose payloads have types of every sort. None of them can
 // be imported, so that its client has a copy of each.
+//
+//lint:file-ignore U1000 What JSON does not see is in the way.
 package main
 
 import (
