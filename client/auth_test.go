@@ -94,7 +94,7 @@ func canonicalQuery(query string) string {
 	return strings.Join(parts, "&")
 }
 
-func TestSignatures(t *testing.T) {
+func TestRequestSignatures(t *testing.T) {
 	s := serve(t, answerJSON(`{}`))
 	for name, test := range map[string]struct {
 		token string

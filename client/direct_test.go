@@ -214,10 +214,6 @@ func TestWithHTTPClient(t *testing.T) {
 	}
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func TestWithAnswerHeader(t *testing.T) {
 	s := serve(t, answer(200, "application/json", `{"status":"Healthy"}`, "X-Thing", "here"))
 	var header http.Header

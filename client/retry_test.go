@@ -26,7 +26,7 @@ func retries(t *testing.T, handler http.HandlerFunc, call func(context.Context, 
 		at := append(opts, client.WithHTTPClient(own), client.WithEndpoint(s.url))
 		c := client.New(direct(t, s.url, at...))
 		if strings.Contains(t.Name(), "StopSession") {
-			c = client.New(made(t)(client.AgentCore(signing(), testARN, at...)))
+			c = client.New(made(t)(client.AgentCore(awsConfig(), testARN, at...)))
 		}
 		start := time.Now()
 		err = call(t.Context(), c)
@@ -119,7 +119,7 @@ func TestRetries(t *testing.T) {
 func TestRetriesAreTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, own := serveInMemory(t, first(2, answer(429, "", "")))
-		c := client.New(made(t)(client.AgentCore(signing(), testARN, client.WithHTTPClient(own), client.WithEndpoint(s.url))))
+		c := client.New(made(t)(client.AgentCore(awsConfig(), testARN, client.WithHTTPClient(own), client.WithEndpoint(s.url))))
 		if err := callInvoke(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
