@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,7 +33,7 @@ func agentOf(t *testing.T, handler runtime.WebSocketHandler, opts ...client.Tran
 }
 
 func agentHandler(handler runtime.WebSocketHandler, opts ...runtime.Option) http.Handler {
-	opts = append(opts, runtime.WithLogger(slog.New(slog.DiscardHandler)))
+	opts = append(opts, quiet)
 	return runtime.NewServer(runtime.Handlers{WebSocket: handler}, opts...)
 }
 
@@ -73,36 +72,13 @@ func peer(t *testing.T, serve func(*websocket.Conn)) http.Handler {
 // pipes: what one end writes waits until the other has read it.
 func inBubble(t *testing.T, serve func(*websocket.Conn), opts ...client.TransportOption) *client.Client {
 	t.Helper()
-	pipes := pipeListener{make(chan net.Conn), make(chan struct{})}
+	network := newMemory()
 	server := &http.Server{Handler: peer(t, serve)}
-	go func() { _ = server.Serve(pipes) }()
+	go func() { _ = server.Serve(network) }()
 	t.Cleanup(func() { _ = server.Close() })
-	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: pipes.dial}}))
+	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: network.dial}}))
 	return clientOf(t, "http://agent", opts...)
 }
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	l.conns <- theirs
-	return ours, nil
-}
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l pipeListener) Close() error   { close(l.closed); return nil }
-func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 
 func connect[In, Out any](t *testing.T, c *client.Client, opts ...client.Option) *client.Conn[In, Out] {
 	t.Helper()
@@ -496,7 +472,7 @@ func TestConnAgentShutsDown(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	agent := runtime.NewServer(runtime.Handlers{WebSocket: echo}, runtime.WithLogger(slog.New(slog.DiscardHandler)))
+	agent := runtime.NewServer(runtime.Handlers{WebSocket: echo}, quiet)
 	go func() { served <- agent.Serve(ctx, listener) }()
 	conn := connect[string, string](t, clientOf(t, "http://"+listener.Addr().String()))
 	send(t, conn, "x")
@@ -862,7 +838,7 @@ func TestConnectAgain(t *testing.T) {
 	t.Run("throttled", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var attempts atomic.Int32
-			pipes := pipeListener{make(chan net.Conn), make(chan struct{})}
+			network := newMemory()
 			agent := agentHandler(echo)
 			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if attempts.Add(1) < 3 {
@@ -871,9 +847,9 @@ func TestConnectAgain(t *testing.T) {
 				}
 				agent.ServeHTTP(w, r)
 			})}
-			go func() { _ = server.Serve(pipes) }()
+			go func() { _ = server.Serve(network) }()
 			defer server.Close()
-			c := clientOf(t, "http://agent", client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: pipes.dial}}))
+			c := clientOf(t, "http://agent", client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: network.dial}}))
 			conn := connect[string, string](t, c)
 			send(t, conn, "x")
 			receives(t, conn, "x")
@@ -1075,7 +1051,7 @@ func TestConnectToAgentCore(t *testing.T) {
 		agentHandler(echo).ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	conn := connect[string, string](t, client.New(signing(t, vectorToken, client.WithEndpoint(server.URL), client.WithQualifier("prod")), client.WithSession(vectorSession)))
+	conn := connect[string, string](t, client.New(transportThatSigns(t, vectorToken, client.WithEndpoint(server.URL), client.WithQualifier("prod")), client.WithSession(vectorSession)))
 	send(t, conn, "x")
 	receives(t, conn, "x")
 	r := <-got
