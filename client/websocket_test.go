@@ -522,19 +522,25 @@ func TestConnAgentBreaksTheRules(t *testing.T) {
 }
 
 func TestConnBigMessages(t *testing.T) {
-	big := strings.Repeat("x", 16<<20)
+	large := strings.Repeat("x", 1<<20)
 	conn := connect[string, string](t, agentOf(t, echo))
-	send(t, conn, big)
-	receives(t, conn, big)
+	send(t, conn, large)
+	receives(t, conn, large)
 
+	largest := strings.Repeat("x", 16<<20)
 	server := httptest.NewServer(peer(t, func(conn *websocket.Conn) {
-		_ = conn.WriteMessage(websocket.TextMessage, []byte(big+"x"))
+		_ = conn.WriteMessage(websocket.TextMessage, []byte(largest))
+		_ = conn.WriteMessage(websocket.TextMessage, []byte(largest+"x"))
 		_, _, _ = conn.ReadMessage()
 	}))
 	defer server.Close()
-	_, err := connect[string, string](t, clientOf(t, server.URL)).Receive(t.Context())
+	conn = connect[string, string](t, clientOf(t, server.URL))
+	receives(t, conn, largest)
+	_, err := conn.Receive(t.Context())
 	endsWith(t, err, 1009, "too large")
-	receives(t, connect[string, string](t, clientOf(t, server.URL, client.WithMaxMessage(0))), big+"x")
+	conn = connect[string, string](t, clientOf(t, server.URL, client.WithMaxMessage(0)))
+	receives(t, conn, largest)
+	receives(t, conn, largest+"x")
 }
 
 // Compression is for those who bring a dialer that asks for it.
@@ -968,12 +974,12 @@ func newTunnel(t *testing.T) (*url.URL, *atomic.Int32) {
 			t.Errorf("%s %s: %v", r.Method, r.Host, err)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
 		here, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
 		count.Add(1)
 		for _, way := range [][2]net.Conn{{here, there}, {there, here}} {
 			go func() {
