@@ -164,6 +164,17 @@ func (s signature) verify(t *testing.T) {
 		address, err = c.PresignWebSocket(t.Context(), client.PresignOptions{Expires: s.Expires * time.Second, Query: query})
 	case "invoke":
 		_, err = client.Invoke[json.RawMessage, any](t.Context(), c, json.RawMessage(s.Body))
+	case "command":
+		var command struct {
+			Command string
+			Timeout time.Duration
+		}
+		if err := json.Unmarshal([]byte(s.Body), &command); err != nil {
+			t.Fatal(err)
+		}
+		for range c.StreamCommand(t.Context(), client.Command{Line: command.Command, Timeout: command.Timeout * time.Second}) {
+			break // the answer is none
+		}
 	case "stop":
 		uuid.SetRand(bytes.NewReader(make([]byte, 16)))
 		defer uuid.SetRand(nil)

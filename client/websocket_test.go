@@ -54,11 +54,11 @@ func clientOf(t *testing.T, url string, opts ...client.TransportOption) *client.
 }
 
 // peer is an agent that works on the connection itself. Its connection is closed
-// when it returns, without a goodbye.
-func peer(t *testing.T, serve func(*websocket.Conn)) http.Handler {
-	upgrader := websocket.Upgrader{}
+// when it returns, without a goodbye. The upgrader may be another than gorilla's own.
+func peer(t *testing.T, serve func(*websocket.Conn), upgrader ...websocket.Upgrader) http.Handler {
+	upgrader = append(upgrader, websocket.Upgrader{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := upgrader.Upgrade(w, r, nil)
+		conn, err := upgrader[0].Upgrade(w, r, nil)
 		if err != nil {
 			t.Error(err)
 			return
@@ -562,23 +562,42 @@ func TestConnCompression(t *testing.T) {
 
 // The limit is that of what a message expands to.
 func TestConnCompressedTooMuch(t *testing.T) {
-	upgrader := websocket.Upgrader{EnableCompression: true}
 	told := make(chan error, 1)
-	c := serverOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			told <- err
-			return
-		}
-		defer conn.Close()
+	c := serverOf(t, peer(t, func(conn *websocket.Conn) {
 		_ = conn.WriteMessage(websocket.TextMessage, make([]byte, 1<<16))
-		_, _, err = conn.ReadMessage()
+		_, _, err := conn.ReadMessage()
 		told <- err
-	}), client.WithMaxMessage(1<<10), client.WithWebSocketDialer(&websocket.Dialer{EnableCompression: true}))
+	}, websocket.Upgrader{EnableCompression: true}), client.WithMaxMessage(1<<10), client.WithWebSocketDialer(&websocket.Dialer{EnableCompression: true}))
 	_, err := connect[string, string](t, c).Receive(t.Context())
 	endsWith(t, err, 1009, "too large")
 	if err := <-told; !websocket.IsCloseError(err, 1009) {
 		t.Errorf("the agent was told %v", err)
+	}
+}
+
+func TestConnCompressedBadly(t *testing.T) {
+	c := serverOf(t, peer(t, func(conn *websocket.Conn) {
+		_, _ = conn.NetConn().Write([]byte{0xc1, 2, 0xff, 0xff}) // which is no deflate
+		_, _, _ = conn.ReadMessage()
+	}, websocket.Upgrader{EnableCompression: true}), client.WithWebSocketDialer(&websocket.Dialer{
+		EnableCompression: true,
+		NetDial:           net.Dial,
+	}))
+	_, err := connect[string, string](t, c).Receive(t.Context())
+	endsWith(t, err, 1002, "flate")
+}
+
+func TestCloseError(t *testing.T) {
+	for _, c := range []struct {
+		err  client.CloseError
+		want string
+	}{
+		{client.CloseError{Code: 1001}, "websocket closed with 1001"},
+		{client.CloseError{Code: 1011, Reason: "no luck"}, "websocket closed with 1011: no luck"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("error %s, want %s", got, c.want)
+		}
 	}
 }
 
