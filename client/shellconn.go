@@ -270,7 +270,7 @@ func tokenSubprotocols(header http.Header) ([]string, error) {
 	}
 	encoded := base64.RawURLEncoding.EncodeToString([]byte(token))
 	if len(encoded) > maxEncodedToken {
-		return nil, &ParameterError{"bearer token", "…", fmt.Sprintf("it is too long for a shell, which takes %d characters once it is encoded, and this has %d", maxEncodedToken, len(encoded))}
+		return nil, &ParameterError{"bearer token", "…", fmt.Sprintf("it is too long for a subprotocol, which has room for %d characters once it is encoded, and this has %d", maxEncodedToken, len(encoded))}
 	}
 	header.Del("Authorization")
 	return []string{tokenSubprotocol + "." + encoded, tokenSubprotocol}, nil
