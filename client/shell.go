@@ -38,6 +38,16 @@ var (
 	ErrShellLost = errors.New("shell: the connection was lost")
 )
 
+// shellError is one of the errors above, and what has led to it. It is not what
+// that is: of the closing of a connection, [io.EOF].
+type shellError struct{ kind, cause error }
+
+func (e *shellError) Error() string { return e.kind.Error() + ": " + e.cause.Error() }
+
+func (e *shellError) Is(target error) bool { return target == e.kind }
+
+func (e *shellError) As(target any) bool { return errors.As(e.cause, target) }
+
 // ShellOptions says which shell to open, and how to keep it. The zero value is
 // good for a new one.
 type ShellOptions struct {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 const (
@@ -96,7 +98,7 @@ func (c *shellConn) ping() {
 
 // sayGoodbye sends a close frame.
 func (c *shellConn) sayGoodbye(code int, reason string) {
-	message := websocket.FormatCloseMessage(code, reason)
+	message := wire.CloseMessage(code, reason)
 	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(shellCloseTimeout)) // it is polite
 }
 
@@ -129,7 +131,7 @@ func (c *shellConn) isReconnected() bool { return c.isConfirmed() && c.reconnect
 // isEarly reports whether the end, before the service has said that the
 // connection is made, is a failure to make it.
 func (e *shellEnd) isEarly() bool {
-	closed, ok := errors.AsType[*websocket.CloseError](e.err)
+	closed, ok := errors.AsType[*CloseError](e.err)
 	return e.lost || ok && closed.Code == websocket.CloseNormalClosure
 }
 
@@ -156,24 +158,22 @@ func (s *Shell) receive(c *shellConn) {
 
 // endOf tells what a failure to read says of the shell.
 func endOf(err error) shellEnd {
-	end := shellEnd{exit: noExit, err: err}
-	closed, ok := errors.AsType[*websocket.CloseError](err)
+	end := shellEnd{exit: noExit}
+	closed := readError(err)
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		end.err = fmt.Errorf("shell: the service has sent a message of more than %d bytes", maxShellMessage)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		end.lost = true
-		end.err = fmt.Errorf("no sign of life for %v: %w", shellPingTimeout, err)
-	case !ok:
-		end.lost = true
+		end.err = &CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the service gives no sign of life"}
 	case closed.Code == websocket.CloseNormalClosure:
-		end.err = fmt.Errorf("%w: %w", ErrShellEnded, err)
+		end.err = &shellError{ErrShellEnded, closed}
 	case closed.Code == closeTaken:
-		end.err = ErrShellTaken
+		end.err = &shellError{ErrShellTaken, closed}
 	case closed.Code == websocket.CloseUnsupportedData:
-		end.err = fmt.Errorf("shell: the service did not understand: %w", err)
+		end.err = fmt.Errorf("shell: the service has not understood this client: %w", closed)
 	default:
-		end.lost = true
+		end.lost, end.err = true, closed
 	}
 	return end
 }

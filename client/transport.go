@@ -238,7 +238,7 @@ type call struct {
 	body   []byte
 	// replayable: it does no harm to do it twice.
 	replayable bool
-	// tokenAsSubprotocol: a bearer token is sent as [tokenSubprotocols] say.
+	// tokenAsSubprotocol: a bearer token is sent as tokenSubprotocols says.
 	tokenAsSubprotocol bool
 }
 
@@ -328,11 +328,12 @@ func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*
 		if err != nil {
 			return nil, nil, err
 		}
-		header := r.Header.Clone()
-		header.Del("Host") // which the signer has set, and the dialer sets itself
+		r.Header.Del("Host") // which the signer has set, and the dialer sets itself
 		dialer := *t.dialer
 		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
+		header := r.Header
 		if c.tokenAsSubprotocol {
+			header = header.Clone() // for renewing, the token is looked for in the request
 			token, err := tokenSubprotocols(header)
 			if err != nil {
 				return nil, nil, err
