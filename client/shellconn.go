@@ -6,8 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -149,6 +149,11 @@ func (s *Shell) receive(c *shellConn) {
 			c.end = endOf(err)
 			return
 		}
+		select {
+		case <-s.ended: // for this client: what is left is the goodbye
+			continue
+		default:
+		}
 		if end := s.take(c, kind, buf.Bytes()); end != nil {
 			c.end = *end
 			return
@@ -160,10 +165,11 @@ func (s *Shell) receive(c *shellConn) {
 func endOf(err error) shellEnd {
 	end := shellEnd{exit: noExit}
 	closed := readError(err)
+	broken, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		end.err = fmt.Errorf("shell: the service has sent a message of more than %d bytes", maxShellMessage)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case ok && broken.Timeout():
 		end.lost = true
 		end.err = &CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the service gives no sign of life"}
 	case closed.Code == websocket.CloseNormalClosure:
