@@ -64,9 +64,9 @@ type ShellOptions struct {
 	// NeverReconnect and ReconnectForever are what they say.
 	Reconnect time.Duration
 	// OnReconnect is called when a lost connection was made again, with false if
-	// the shell is a new one, for the old one is gone. It may use the Shell. Until
-	// it returns, the next loss goes unnoticed.
-	OnReconnect func(reconnected bool)
+	// the shell is a new one, for the old one is gone. It may use the
+	// shell. Until it returns, the next loss is not seen to.
+	OnReconnect func(shell *Shell, reconnected bool)
 	// Stderr takes what the platform itself has to say, which is text. Without it,
 	// that is part of the output. What the programs in the shell write to their
 	// standard error is always part of it: a terminal has one stream.
@@ -438,7 +438,7 @@ func (s *Shell) run(conn *shellConn) {
 			return
 		}
 		if s.install(conn) && s.options.OnReconnect != nil {
-			s.options.OnReconnect(conn.isReconnected())
+			s.options.OnReconnect(s, conn.isReconnected())
 		}
 	}
 }

@@ -27,7 +27,9 @@ func refusing(t *testing.T, refuse func(n int, c *shellPeer)) (http.Handler, *at
 		if n == 1 {
 			c.confirm(false)
 			time.Sleep(20 * time.Second)
+			a.mu.Lock()
 			a.broken = time.Now()
+			a.mu.Unlock()
 			return
 		}
 		a.mu.Lock()
@@ -39,9 +41,23 @@ func refusing(t *testing.T, refuse func(n int, c *shellPeer)) (http.Handler, *at
 
 // attempts are when connections were made.
 type attempts struct {
-	broken time.Time
 	mu     sync.Mutex
+	broken time.Time
 	times  []time.Duration
+}
+
+// all returns when there were attempts after the connection broke.
+func (a *attempts) all() []time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.times)
+}
+
+// since returns how long ago the connection broke.
+func (a *attempts) since() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.broken)
 }
 
 func notReady(_ int, c *shellPeer) {
@@ -53,16 +69,17 @@ func TestShellReconnectDelays(t *testing.T) {
 	// check looks at the delays between attempts.
 	check := func(t *testing.T, a *attempts) {
 		t.Helper()
-		if a.times[0] != 0 {
-			t.Errorf("the first attempt is made after %v", a.times[0])
+		times := a.all()
+		if times[0] != 0 {
+			t.Errorf("the first attempt is made after %v", times[0])
 		}
-		for i := range len(a.times) - 1 {
+		for i := range len(times) - 1 {
 			base := delays[i%5] * time.Second
 			least, most := base*3/4, min(base*5/4, 15*time.Second)
 			if i%5 == 4 {
 				least, most = least+30*time.Second, most+30*time.Second
 			}
-			if got := a.times[i+1] - a.times[i]; got < least || got > most {
+			if got := times[i+1] - times[i]; got < least || got > most {
 				t.Errorf("attempt %d follows after %v, want %v to %v", i+2, got, least, most)
 			}
 		}
@@ -72,13 +89,13 @@ func TestShellReconnectDelays(t *testing.T) {
 			handler, a := refusing(t, notReady)
 			shell := openShell(t, serveShells(t, handler), client.ShellOptions{})
 			_, err := shell.Wait()
-			if since := time.Since(a.broken); since != 15*time.Minute {
+			if since := a.since(); since != 15*time.Minute {
 				t.Errorf("it was given up after %v", since)
 			}
 			if refused, ok := errors.AsType[*client.Error](err); !errors.Is(err, client.ErrShellLost) || !ok || refused.StatusCode != http.StatusFailedDependency {
 				t.Errorf("the error is %v", err)
 			}
-			if n := len(a.times); n < 50 || n > 80 { // 5 in some 60 seconds
+			if n := len(a.all()); n < 50 || n > 80 { // 5 in some 60 seconds
 				t.Errorf("there were %d attempts", n)
 			}
 			check(t, a)
@@ -91,7 +108,7 @@ func TestShellReconnectDelays(t *testing.T) {
 			shell := openShell(t, service, client.ShellOptions{Reconnect: time.Minute})
 			service.pipes.Close()
 			_, err := shell.Wait()
-			if since := time.Since(a.broken); since != time.Minute || !errors.Is(err, client.ErrShellLost) {
+			if since := a.since(); since != time.Minute || !errors.Is(err, client.ErrShellLost) {
 				t.Errorf("it was given up after %v with %v", since, err)
 			}
 		})
@@ -115,8 +132,8 @@ func TestShellReconnectDelays(t *testing.T) {
 			handler, a := refusing(t, notReady)
 			shell := openShell(t, serveShells(t, handler), client.ShellOptions{Reconnect: client.NeverReconnect})
 			_, err := shell.Wait()
-			if !errors.Is(err, client.ErrShellLost) || len(a.times) != 0 {
-				t.Errorf("there were %d attempts, the error is %v", len(a.times), err)
+			if !errors.Is(err, client.ErrShellLost) || len(a.all()) != 0 {
+				t.Errorf("there were %d attempts, the error is %v", len(a.all()), err)
 			}
 		})
 	})
@@ -134,7 +151,7 @@ func TestShellReconnectDelays(t *testing.T) {
 			var again []bool
 			shell := openShell(t, serveShells(t, handler), client.ShellOptions{
 				Reconnect:   client.ReconnectForever,
-				OnReconnect: func(reconnected bool) { again = append(again, reconnected) },
+				OnReconnect: func(_ *client.Shell, reconnected bool) { again = append(again, reconnected) },
 			})
 			wantEnd(t, shell, "", client.ExitStatus{}, nil)
 			check(t, a)
@@ -153,8 +170,8 @@ func TestShellReconnectDelays(t *testing.T) {
 			if _, err := shell.Wait(); !errors.Is(err, client.ErrShellLost) {
 				t.Errorf("the error is %v", err)
 			}
-			if want := []time.Duration{0, 7 * time.Second, 14 * time.Second}; !slices.Equal(a.times, want) {
-				t.Errorf("there were attempts after %v, want %v", a.times, want)
+			if want := []time.Duration{0, 7 * time.Second, 14 * time.Second}; !slices.Equal(a.all(), want) {
+				t.Errorf("there were attempts after %v, want %v", a.all(), want)
 			}
 		})
 	})
@@ -163,7 +180,7 @@ func TestShellReconnectDelays(t *testing.T) {
 			handler, a := refusing(t, func(_ int, c *shellPeer) { c.confirm(true) })
 			shell := openShell(t, serveShells(t, handler), client.ShellOptions{})
 			time.Sleep(20 * time.Minute)
-			if n := len(a.times); n < 70 || n > 110 {
+			if n := len(a.all()); n < 70 || n > 110 {
 				t.Errorf("there were %d attempts", n)
 			}
 			check(t, a)
@@ -184,8 +201,8 @@ func TestShellReconnectDelays(t *testing.T) {
 			})
 			shell := openShell(t, serveShells(t, handler), client.ShellOptions{})
 			wantEnd(t, shell, "", client.ExitStatus{}, nil)
-			if want := []time.Duration{0, 15 * time.Second, 30 * time.Second, 45 * time.Second, time.Minute}; !slices.Equal(a.times, want) {
-				t.Errorf("there were attempts after %v, want %v", a.times, want)
+			if want := []time.Duration{0, 15 * time.Second, 30 * time.Second, 45 * time.Second, time.Minute}; !slices.Equal(a.all(), want) {
+				t.Errorf("there were attempts after %v, want %v", a.all(), want)
 			}
 		})
 	})
@@ -232,14 +249,14 @@ func TestShellRefused(t *testing.T) {
 				})
 				_, err := openShell(t, serveShells(t, handler), client.ShellOptions{}).Wait()
 				if !test.final {
-					if err != nil || len(a.times) != 3 {
-						t.Errorf("there were %d attempts, the error is %v", len(a.times), err)
+					if err != nil || len(a.all()) != 3 {
+						t.Errorf("there were %d attempts, the error is %v", len(a.all()), err)
 					}
 					return
 				}
 				refused, ok := errors.AsType[*client.Error](err)
-				if !ok || refused.StatusCode != test.status || len(a.times) != 1 {
-					t.Errorf("there were %d attempts, the error is %v", len(a.times), err)
+				if !ok || refused.StatusCode != test.status || len(a.all()) != 1 {
+					t.Errorf("there were %d attempts, the error is %v", len(a.all()), err)
 				}
 			})
 		})
@@ -251,8 +268,8 @@ func TestShellRefused(t *testing.T) {
 				c.hangUp(shelltest.CloseTaken)
 			})
 			_, err := openShell(t, serveShells(t, handler), client.ShellOptions{}).Wait()
-			if !errors.Is(err, client.ErrShellTaken) || len(a.times) != 1 {
-				t.Errorf("there were %d attempts, the error is %v", len(a.times), err)
+			if !errors.Is(err, client.ErrShellTaken) || len(a.all()) != 1 {
+				t.Errorf("there were %d attempts, the error is %v", len(a.all()), err)
 			}
 		})
 	})
@@ -377,14 +394,13 @@ func TestShellWhileReconnecting(t *testing.T) {
 	})
 	t.Run("the callback may use the shell", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			var shell *client.Shell
 			handler, _ := refusing(t, func(_ int, c *shellPeer) {
 				c.confirm(false)
 				c.expect(shelltest.Stdin, "cd /work\r")
 				c.expect(shelltest.Close, "")
 				c.hangUp(websocket.CloseNormalClosure)
 			})
-			shell = openShell(t, serveShells(t, handler), client.ShellOptions{OnReconnect: func(reconnected bool) {
+			shell := openShell(t, serveShells(t, handler), client.ShellOptions{OnReconnect: func(shell *client.Shell, reconnected bool) {
 				if reconnected {
 					t.Error("the shell is said to be the old one")
 				}
@@ -420,7 +436,7 @@ func TestShellLiveness(t *testing.T) {
 	t.Run("pings", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			var pings []time.Duration
-			shell := openShell(t, serveShells(t, scripted(t, func(_ int, c *shellPeer) {
+			service := serveShells(t, scripted(t, func(_ int, c *shellPeer) {
 				c.confirm(false)
 				start := time.Now()
 				pong := c.ws.PingHandler()
@@ -432,8 +448,10 @@ func TestShellLiveness(t *testing.T) {
 					return pong(text)
 				})
 				_ = c.drain()
-			})), client.ShellOptions{})
+			}))
+			shell := openShell(t, service, client.ShellOptions{})
 			wantEnd(t, shell, "", client.ExitStatus{}, nil)
+			service.stop()
 			for i, after := range pings {
 				if want := time.Duration(i+1) * 30 * time.Second; after != want {
 					t.Errorf("ping %d came after %v, want %v", i+1, after, want)

@@ -133,7 +133,7 @@ func TestShellHandshake(t *testing.T) {
 				_ = c.drain()
 			}))
 			reconnected := make(chan bool, 1)
-			shell := openShell(t, service, client.ShellOptions{ID: "mine", OnReconnect: func(again bool) { reconnected <- again }})
+			shell := openShell(t, service, client.ShellOptions{ID: "mine", OnReconnect: func(_ *client.Shell, again bool) { reconnected <- again }})
 			defer shell.Detach()
 			if !<-reconnected {
 				t.Error("the shell is said to be a new one")
@@ -646,7 +646,7 @@ func TestShellEnd(t *testing.T) {
 					}
 					c.send(shelltest.Status, string(shelltest.Exit(0, 0)))
 					_ = c.drain()
-				})), client.ShellOptions{OnReconnect: func(reconnected bool) { again = append(again, reconnected) }})
+				})), client.ShellOptions{OnReconnect: func(_ *client.Shell, reconnected bool) { again = append(again, reconnected) }})
 				_, err := shell.Wait()
 				if (err == nil) != test.again || (calls == 2) != test.again || slices.Equal(again, []bool{true}) != test.again {
 					t.Errorf("there were %d connections, callbacks with %v, the error is %v", calls, again, err)
