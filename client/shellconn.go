@@ -147,6 +147,9 @@ func (s *Shell) receive(c *shellConn) {
 		}
 		if err != nil {
 			c.end = endOf(err)
+			if c.end.lost {
+				c.abort() // a write may wait for the other side
+			}
 			return
 		}
 		select {

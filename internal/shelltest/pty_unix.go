@@ -5,6 +5,7 @@ package shelltest
 import (
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 
 	"github.com/creack/pty"
@@ -19,7 +20,7 @@ func Run(name string, args ...string) func() (Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &process{file, command}, nil
+		return &process{File: file, command: command}, nil
 	}
 }
 
@@ -27,15 +28,25 @@ func Run(name string, args ...string) func() (Program, error) {
 type process struct {
 	*os.File
 	command *exec.Cmd
+	mu      sync.Mutex // held by those who need the file to be open
+	closed  bool
 }
 
 func (p *process) Resize(width, height int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return os.ErrClosed
+	}
 	return pty.Setsize(p.File, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
 }
 
 func (p *process) Wait() (code, signal int) {
 	_ = p.command.Wait() // the state says it
+	p.mu.Lock()
+	p.closed = true
 	_ = p.File.Close()
+	p.mu.Unlock()
 	status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
 		return 128 + int(status.Signal()), int(status.Signal())
