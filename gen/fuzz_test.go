@@ -103,6 +103,12 @@ func FuzzProgram(f *testing.F) {
 }
 
 func testSource(t *testing.T, source string) {
+	for _, mode := range []ClientMode{ClientAuto, ClientCopy} {
+		testGenerated(t, source, mode)
+	}
+}
+
+func testGenerated(t *testing.T, source string, mode ClientMode) {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "a.go", source, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
@@ -110,7 +116,7 @@ func testSource(t *testing.T, source string) {
 	}
 	pkg := typeCheck(t, fset, file)
 	diagnostics := &diagnostics{fset: fset}
-	output, remote, err := generate(pkg, Config{Server: "NewServer", Client: ClientAuto}, diagnostics)
+	output, remote, err := generate(pkg, Config{Server: "NewServer", Client: mode}, diagnostics)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, source)
 	}
@@ -133,7 +139,11 @@ func testSource(t *testing.T, source string) {
 		t.Fatalf("%v\n%s\n%s", err, source, remote)
 	}
 	var errs []error
-	config := types.Config{Importer: beside{agent.types, exported(t)}, Error: func(err error) { errs = append(errs, err) }}
+	imports := beside{agent.types, exported(t)}
+	if mode == ClientCopy || pkg.name == "main" {
+		imports.pkg = types.NewPackage("", "") // the client gets along without
+	}
+	config := types.Config{Importer: imports, Error: func(err error) { errs = append(errs, err) }}
 	if _, _ = config.Check("example.com/agent/client", fset, []*ast.File{generated}, nil); len(errs) > 0 {
 		t.Fatalf("%v\n%s\n%s", errs, source, remote)
 	}
@@ -215,7 +225,7 @@ type program struct {
 // sorts, among names that generated code would like to use itself.
 func randomProgram(random *rand.Rand) string {
 	p := &program{Rand: random}
-	p.text.WriteString("package agent\n\nimport (\n\t")
+	fmt.Fprintf(&p.text, "package %s\n\nimport (\n\t", p.oneOf("agent", "main"))
 	aliases := make(map[string]string)
 	for _, path := range []string{"context", "iter", "net/http", runtimePath, predeclaredPath, websocketPath, "time", "encoding/json"} {
 		name := path[strings.LastIndex(path, "/")+1:]
@@ -264,6 +274,7 @@ func randomProgram(random *rand.Rand) string {
 		fmt.Fprintf(&p.text, "type %s %s%s\n\n", name, p.oneOf("", "", "= "), p.payload(2, true))
 		p.types = append(p.types, name)
 	}
+	p.structs(names)
 	receivers := []string{"", "", ""}
 	for range p.IntN(3) {
 		name := names()
@@ -290,6 +301,24 @@ func randomProgram(random *rand.Rand) string {
 	// What is imported is used.
 	return text + fmt.Sprintf("var (\n\t_ %s.Int\n\t_ %s.MemStats\n\t_ %s.Context\n\t_ %s.Seq[int]\n\t_ %s.Handler\n\t_ %s.None\n\t_ %s.Conn\n\t_ %s.Time\n\t_ %s.Number\n)\n",
 		aliases["predeclared"], goRuntime, aliases["context"], aliases["iter"], aliases["http"], aliases["runtime"], aliases["websocket"], aliases["time"], aliases["json"])
+}
+
+// structs declares generic types, types with constants, and structs that embed
+// each other, by names that it is given.
+func (p *program) structs(names func() string) {
+	for range p.IntN(3) {
+		name, level, inner := names(), names(), names()
+		param, key := p.oneOf("T", "time", "string", "A", "C"), p.oneOf("K", "any", "B", "_")
+		fmt.Fprintf(&p.text, "type %s «predeclared».Int\n\n// About %[1]s. */\nconst (\n\t%[2]s %[1]s = 1 << iota // beside */\n\t%[3]s\n)\n\n", level, names(), names())
+		fmt.Fprintf(&p.text, "type %s struct {\n\t// Of a field. */\n\tX%[1]s %s\n\t%s\n\thidden chan %[2]s\n}\n\n", inner, level, p.oneOf("", level+" `json:\"-\"`"))
+		constraint := p.oneOf("~"+"«predeclared».String", "interface{ ~«predeclared».String | ~«predeclared».Int }")
+		fmt.Fprintf(&p.text, "type %s[%s %s, %s %s] struct {\n\t%s\n\tV %[2]s `json:\"v,omitzero\"`\n\tNext []%[7]s\n}\n\n", name, param, "interface{}", key, constraint,
+			p.oneOf(inner, "*"+inner, inner+" `json:\"inner\"`", ""), p.oneOf(level, inner, "*"+inner, "map[«predeclared».String]"+inner))
+		p.types = append(p.types, level, "*"+inner)
+		for range 2 {
+			p.types = append(p.types, name+"["+p.payload(1, true)+", «predeclared».String]")
+		}
+	}
 }
 
 func (p *program) oneOf(choices ...string) string { return choices[p.IntN(len(choices))] }

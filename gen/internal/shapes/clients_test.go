@@ -22,6 +22,8 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/copied"
 	"github.com/agentcore-go/agentcore/testdata/copied/copiedclient"
 	"github.com/agentcore-go/agentcore/testdata/copied/model"
+	"github.com/agentcore-go/agentcore/testdata/shapes/client_imported"
+	"github.com/agentcore-go/agentcore/testdata/shapes/client_imported/client_importedclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full/fullclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/hostile"
@@ -273,6 +275,13 @@ var calls = map[string]call{
 	},
 	"program": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		returns(t, programclient.Answer{Text: "hi"})(programclient.New(transport).Reply(ctx, programclient.Question{Prompt: "hi"}))
+	},
+	"client_imported": func(ctx context.Context, t *testing.T, transport *client.Transport) {
+		client_imported.Transport = transport
+		winter := func(steps int) clientimportedclient.Countdown {
+			return clientimportedclient.Countdown{Steps: steps, Season: payload_enum.Winter}
+		}
+		returns(t, []clientimportedclient.Countdown{winter(2), winter(1), winter(0)})(clientimportedclient.New(transport).Count(ctx, winter(2)))
 	},
 	"program_names": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		agent := programnamesclient.New(transport)

@@ -30,6 +30,7 @@ import (
 	"github.com/agentcore-go/agentcore/gen"
 	"github.com/agentcore-go/agentcore/internal/testmodule"
 	"github.com/agentcore-go/agentcore/runtime"
+	"github.com/agentcore-go/agentcore/testdata/shapes/client_imported"
 	"github.com/agentcore-go/agentcore/testdata/shapes/constrained"
 	"github.com/agentcore-go/agentcore/testdata/shapes/full"
 	"github.com/agentcore-go/agentcore/testdata/shapes/hostile"
@@ -754,6 +755,9 @@ var shapes = map[string]shape{
 	}},
 	"program_types": {nil, []step{
 		streams(`{"tone":"rude"}`, `{"from":"0001-01-01T00:00:00Z","items":{"first":{"id":"rude","Level":0,"on":false,"meta":{"color":""},"bytes":null,"at":null,"spot":{"X":0,"Y":0}}},"more":"false"}`),
+	}},
+	"client_imported": {client_imported.NewServer, []step{
+		answers(`{"steps":0,"season":"summer"}`, `[{"steps":0,"season":"summer"}]`),
 	}},
 	"program_names": {nil, []step{
 		streams(`{"Transport":"t","Underscore_":1,"New":2}`, `{"Client":{"Transport":"t","Underscore_":1,"New":2},"Client2":{"Underscore_":0},"Option":{"Option":null,"Text":false,"Time":null,"Word":""},"Question":{"Text":"","Next":null},"One":{"Name":"","Kind":""},"Two":null,"X":{"X_":0},"X1":{"X1":0},"Nihon":null,"URL":null,"Raw":[],"Answer2":{"X2":0},"T":{"Level":0},"Deep":0}`),
