@@ -79,7 +79,7 @@ type shell struct {
 	conn    *websocket.Conn // nil while nobody is connected
 	replay  []byte          // output for the next one
 	dropped int
-	ended   bool
+	exit    []byte // the status of a program that has exited
 }
 
 var upgrader = websocket.Upgrader{
@@ -171,7 +171,7 @@ func (s *Server) Drop(id string) {
 	})
 }
 
-// Hang up closes the connections to the shells with an id.
+// HangUp closes the connections to the shells with an id.
 func (s *Server) HangUp(id string, code int) {
 	s.each(id, func(shell *shell) {
 		if shell.conn != nil {
@@ -217,9 +217,14 @@ func (s *shell) run() {
 	s.server.remove(s.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
-	if s.conn != nil {
-		s.write(s.conn, Status, Exit(code, signal))
+	s.exit = Exit(code, signal)
+	s.tellExit()
+}
+
+// tellExit says that the program has exited, if somebody is connected.
+func (s *shell) tellExit() {
+	if s.conn != nil && s.exit != nil {
+		s.write(s.conn, Status, s.exit)
 		s.goodbye(s.conn, websocket.CloseNormalClosure)
 		s.conn = nil
 	}
@@ -257,6 +262,7 @@ func (s *shell) attach(conn *websocket.Conn, reconnected bool) {
 		s.write(conn, Status, Confirmation(s.key.id, reconnected, s.dropped))
 	}
 	s.replay, s.dropped = nil, 0
+	s.tellExit() // of one that was quicker than the connection
 }
 
 // detach leaves a shell without a connection.
