@@ -10,14 +10,14 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
-	"github.com/agentcore-go/agentcore/client"
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 // emitClient writes the client of an agent.
 func emitClient(plan *clientPlan) ([]byte, error) {
 	e := &clientEmitter{newEmitter(plan.place.path, plan.place.name, plan.imports), plan}
 	e.docs, e.params = plan.fields, plan.params
-	e.handshake(clientPath, client.MaxGeneratedVersion, "package client", "go generate "+plan.back)
+	e.handshake(clientPath, wire.MaxClientVersion, "package client", "go generate "+plan.back)
 	e.client()
 	for _, h := range plan.agent.handlers {
 		e.method(h)
