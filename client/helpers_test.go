@@ -227,8 +227,3 @@ func (m *memory) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return nil, context.Cause(ctx)
 	}
 }
-
-// roundTripper takes the place of the network.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
