@@ -9,15 +9,17 @@ import (
 	"strings"
 
 	"github.com/dave/jennifer/jen"
-
-	"github.com/agentcore-go/agentcore/client"
 )
+
+// clientVersion is client.MaxGeneratedVersion. To import it would link the AWS SDK
+// into the generator, which is compiled in many a build.
+const clientVersion = 1
 
 // emitClient writes the client of an agent.
 func emitClient(plan *clientPlan) ([]byte, error) {
 	e := &clientEmitter{newEmitter(plan.place.path, plan.place.name, plan.imports), plan}
 	e.docs, e.params = plan.fields, plan.params
-	e.handshake(clientPath, client.MaxGeneratedVersion, "package client", "go generate "+plan.back)
+	e.handshake(clientPath, clientVersion, "package client", "go generate "+plan.back)
 	e.client()
 	for _, h := range plan.agent.handlers {
 		e.method(h)

@@ -37,6 +37,20 @@ func TestAgentDependencies(t *testing.T) {
 	}
 }
 
+// TestGeneratorDependencies keeps the generator quick to compile: it knows of the
+// package client, and does not link it.
+func TestGeneratorDependencies(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "./cmd/agentcore-gen")
+	list.Dir = testmodule.Root()
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(out); strings.Contains(text, "github.com/aws/") || !strings.Contains(text, "github.com/agentcore-go/agentcore/gen\n") {
+		t.Errorf("the generator links\n%s", text)
+	}
+}
+
 // TestNoReflection keeps the generator to what types say: of package reflect it
 // uses the reader of struct tags alone.
 func TestNoReflection(t *testing.T) {
