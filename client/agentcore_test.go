@@ -24,8 +24,8 @@ func clearEnv(t *testing.T) {
 	}
 }
 
-// signing is an AWS configuration with credentials.
-func signing() aws.Config {
+// awsConfig is an AWS configuration with credentials.
+func awsConfig() aws.Config {
 	return withCredentials(aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil)
 }
 
@@ -105,7 +105,7 @@ func TestAgentCoreURLs(t *testing.T) {
 			}
 			send, url := sending()
 			opts := append(test.opts, send)
-			config := signing()
+			config := awsConfig()
 			if test.base != "" {
 				config.BaseEndpoint = aws.String(test.base)
 			}
@@ -199,7 +199,7 @@ func TestAgentCoreParameters(t *testing.T) {
 		t.Run(test.want.Name+" "+test.want.Value, func(t *testing.T) {
 			clearEnv(t)
 			t.Setenv(dp, test.env)
-			transport, err := client.AgentCore(signing(), test.runtime, test.opts...)
+			transport, err := client.AgentCore(awsConfig(), test.runtime, test.opts...)
 			if got := *as[*client.ParameterError](t, err); transport != nil || got != test.want {
 				t.Errorf("with credentials of AWS %+v, want %+v", got, test.want)
 			}
@@ -212,12 +212,12 @@ func TestAgentCoreParameters(t *testing.T) {
 	clearEnv(t)
 	_, err := client.AgentCoreOAuth(client.StaticToken("token"), "x", account)
 	says(t, err, `region "": write one like us-west-2`)
-	config := signing()
+	config := awsConfig()
 	config.Region = ""
 	_, err = client.AgentCore(config, "x", account)
 	says(t, err, `region "": write one like us-west-2`)
 	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "localhost")
-	_, err = client.AgentCore(signing(), testARN)
+	_, err = client.AgentCore(awsConfig(), testARN)
 	says(t, err, `AWS_ENDPOINT_URL_BEDROCK_AGENTCORE "localhost": write it with its scheme, as in http://localhost:8080`)
 	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "")
 	config.BaseEndpoint = aws.String("ws://localhost")
@@ -231,7 +231,7 @@ func TestAgentCoreOnTheWire(t *testing.T) {
 	for _, base := range []string{"", "/", "/base", "/a%2Fb/"} {
 		at := client.WithEndpoint(s.url + base)
 		for _, transport := range []*client.Transport{
-			made(t)(client.AgentCore(signing(), testARN, at, client.WithQualifier("prod"))),
+			made(t)(client.AgentCore(awsConfig(), testARN, at, client.WithQualifier("prod"))),
 			made(t)(client.AgentCoreOAuth(client.StaticToken("token"), testARN, at, client.WithQualifier("prod"))),
 		} {
 			c := client.New(transport)
@@ -252,7 +252,7 @@ func TestAgentCoreOnTheWire(t *testing.T) {
 
 func TestAgentCoreSessions(t *testing.T) {
 	s := serve(t, answerJSON(`{}`))
-	c := client.New(made(t)(client.AgentCore(signing(), testARN, client.WithEndpoint(s.url))))
+	c := client.New(made(t)(client.AgentCore(awsConfig(), testARN, client.WithEndpoint(s.url))))
 	for length, ok := range map[int]bool{0: false, 1: false, 32: false, 33: true, 256: true, 257: false} {
 		id := strings.Repeat("s", length)
 		_, err := client.Invoke[any, any](t.Context(), c, nil, client.WithSession(id))
@@ -271,7 +271,7 @@ func TestAgentCoreSessions(t *testing.T) {
 
 func TestStopSession(t *testing.T) {
 	s := serve(t, answerJSON(`{}`))
-	c := client.New(made(t)(client.AgentCore(signing(), testARN, client.WithEndpoint(s.url))), client.WithSession(testSession))
+	c := client.New(made(t)(client.AgentCore(awsConfig(), testARN, client.WithEndpoint(s.url))), client.WithSession(testSession))
 	var header http.Header
 	if err := c.StopSession(t.Context(), client.WithHeader("X-Thing", "a"), client.WithAnswerHeader(&header)); err != nil {
 		t.Fatal(err)
@@ -295,13 +295,13 @@ func TestStopSession(t *testing.T) {
 		t.Error("two calls have the same client token")
 	}
 	gone := serve(t, answer(404, "application/json", `{"message":"no session"}`, "X-Amzn-ErrorType", "ResourceNotFoundException", requestHeader, "r-1"))
-	c = client.New(made(t)(client.AgentCore(signing(), testARN, client.WithEndpoint(gone.url))))
+	c = client.New(made(t)(client.AgentCore(awsConfig(), testARN, client.WithEndpoint(gone.url))))
 	says(t, as[*client.Error](t, c.StopSession(t.Context())), "stop session: no session (ResourceNotFoundException, status 404, request r-1)")
 }
 
 func TestUnsupported(t *testing.T) {
 	clearEnv(t)
-	deployed := client.New(made(t)(client.AgentCore(signing(), testARN)))
+	deployed := client.New(made(t)(client.AgentCore(awsConfig(), testARN)))
 	_, err := deployed.Ping(t.Context())
 	if !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v is not errors.ErrUnsupported", err)
@@ -322,7 +322,7 @@ func TestAgentCoreRedirect(t *testing.T) {
 	})
 	own := &http.Client{Transport: new(http.Transport)}
 	for _, transport := range []*client.Transport{
-		made(t)(client.AgentCore(signing(), testARN, client.WithEndpoint(s.url), client.WithHTTPClient(own))),
+		made(t)(client.AgentCore(awsConfig(), testARN, client.WithEndpoint(s.url), client.WithHTTPClient(own))),
 		made(t)(client.AgentCoreOAuth(client.StaticToken("token"), testARN, client.WithEndpoint(s.url))),
 	} {
 		_, err := client.Invoke[any, any](context.Background(), client.New(transport), nil)

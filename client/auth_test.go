@@ -94,7 +94,7 @@ func canonicalQuery(query string) string {
 	return strings.Join(parts, "&")
 }
 
-func TestSignatures(t *testing.T) {
+func TestRequestSignatures(t *testing.T) {
 	s := serve(t, answerJSON(`{}`))
 	for name, test := range map[string]struct {
 		token string
@@ -236,8 +236,8 @@ func TestCredentialsPerCall(t *testing.T) {
 
 var errHurry = errors.New("hurry")
 
-// refusing refuses requests whose token is not good.
-func refusing(good func(token string) bool) http.HandlerFunc {
+// refusingTokens refuses requests whose token is not good.
+func refusingTokens(good func(token string) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !good(token) {
 			answer(401, "application/json", `{"message":"Token has expired"}`, "X-Amzn-ErrorType", "UnauthorizedException")(w, r)
@@ -276,7 +276,7 @@ func TestTokens(t *testing.T) {
 		}, func(string) bool { return false }, refusal, 1, 2, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, refusing(test.good))
+			s := serve(t, refusingTokens(test.good))
 			source, fetched := test.source()
 			c := oauth(t, s, source)
 			_, err := client.Invoke[any, any](t.Context(), c, nil)
@@ -300,7 +300,7 @@ func TestTokens(t *testing.T) {
 // sent again.
 func TestTokenExpires(t *testing.T) {
 	var expired atomic.Bool
-	s := serve(t, refusing(func(token string) bool { return (token == "token 1") != expired.Load() }))
+	s := serve(t, refusingTokens(func(token string) bool { return (token == "token 1") != expired.Load() }))
 	source, fetched := tokens()
 	c := oauth(t, s, source)
 	invoke(t, c)
@@ -320,7 +320,7 @@ func TestTokenExpires(t *testing.T) {
 }
 
 func TestTokenFails(t *testing.T) {
-	s := serve(t, refusing(func(string) bool { return false }))
+	s := serve(t, refusingTokens(func(string) bool { return false }))
 	failed := errors.New("the identity provider is away")
 	const empty = "the bearer token is empty: give the one that the agent's identity provider has issued"
 	n := 0
@@ -347,7 +347,7 @@ func TestTokenFails(t *testing.T) {
 // of another call's context does not spoil.
 func TestConcurrentTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, own := serveInMemory(t, refusing(func(token string) bool { return token == "token 2" }))
+		s, own := serveInMemory(t, refusingTokens(func(token string) bool { return token == "token 2" }))
 		fetching, proceed := make(chan int, 10), make(chan struct{})
 		n := 0 // of which there is one at a time
 		c := oauth(t, s, func(context.Context) (string, error) {

@@ -11,7 +11,6 @@ import (
 	"iter"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -244,10 +243,10 @@ func (r *commandReader) read() (eventstream.Message, error) {
 		return message, nil
 	case r.limited.N <= 0:
 		return message, fmt.Errorf("%s: an event is larger than %d bytes: raise the limit with WithMaxEvent", opCommand, r.max-messageOverhead)
-	case errors.Is(err, io.EOF): // which must not come before the result
-		err = io.ErrUnexpectedEOF
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // neither may come before the result
+		return message, fmt.Errorf("%s: the stream was cut off: %w", opCommand, io.ErrUnexpectedEOF)
 	}
-	return message, fmt.Errorf("%s: read the answer: %w", opCommand, err)
+	return message, fmt.Errorf("%s: read the stream: %w", opCommand, err)
 }
 
 // event returns what a message says, which is nothing when it is of a kind that
@@ -299,7 +298,7 @@ var decodeChunk = jsonDecoder[commandChunk]()
 // failure makes the error of a stream from its payload.
 func (r *commandReader) failure(payload []byte) *Error {
 	e := &Error{Operation: string(opCommand), StatusCode: r.answer.StatusCode, Body: bytes.Clone(payload),
-		RequestID: r.answer.Header.Get("X-Amzn-Requestid")}
+		RequestID: requestID(r.answer.Header)}
 	e.read(e.Body)
 	e.Message = cmp.Or(e.Message, "no reason given")
 	return e
@@ -315,12 +314,8 @@ func exceptionCode(name string) string {
 }
 
 func headerOf(message eventstream.Message, name string) string {
-	switch value := message.Headers.Get(name).(type) {
-	case eventstream.StringValue:
-		return string(value)
-	case nil:
-		return ""
-	default:
-		return strconv.Quote(value.String())
+	if value := message.Headers.Get(name); value != nil {
+		return value.String()
 	}
+	return ""
 }

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +56,7 @@ func (c *Client) WebSocketHeaders(ctx context.Context, opts ...Option) (url stri
 	key := make([]byte, 16)
 	_, _ = rand.Read(key) // which never fails
 	for name, value := range map[string]string{
-		"Host":                  r.URL.Host,
+		"Host":                  r.Host,
 		"Upgrade":               "websocket",
 		"Connection":            "Upgrade",
 		"Sec-Websocket-Version": "13",
@@ -146,9 +145,9 @@ func (c *Client) WebSocketSubprotocols(ctx context.Context, opts ...Option) (url
 	if err != nil {
 		return "", nil, err
 	}
-	encoded := base64.RawURLEncoding.EncodeToString([]byte(token))
-	if len(encoded) > maxTokenProtocol {
-		return "", nil, fmt.Errorf("make WebSocket subprotocols: the bearer token has %d characters when it is encoded, and AgentCore takes %d: ask for one with fewer claims", len(encoded), maxTokenProtocol)
+	protocols, err = tokenSubprotocols(http.Header{"Authorization": {bearerPrefix + token}})
+	if err != nil {
+		return "", nil, err
 	}
 	at, err := c.transport.address.url(call.op)
 	if err != nil {
@@ -156,7 +155,7 @@ func (c *Client) WebSocketSubprotocols(ctx context.Context, opts ...Option) (url
 	}
 	call.query.Set(querySessionID, call.header.Get(wire.HeaderSessionID))
 	addQuery(at, call.query)
-	return webSocketURL(at).String(), []string{tokenProtocol + "." + encoded, tokenProtocol}, nil
+	return webSocketURL(at).String(), protocols, nil
 }
 
 // ForShell lets [Client.WebSocketHeaders], [Client.PresignWebSocket] and
@@ -168,25 +167,10 @@ func ForShell(id string) Option {
 	return func(s *settings) { s.shell = &id }
 }
 
-// shellPattern is the Python SDK's.
-var shellPattern = regexp.MustCompile(`\A[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}\z`)
-
-// checkShellID keeps the rule of the service, whose own message comes late.
-func checkShellID(id string) error {
-	if !shellPattern.MatchString(id) {
-		return &ParameterError{"shell id", id, "it is 1 to 128 letters, digits, dashes and underscores, and begins with a letter or a digit"}
-	}
-	return nil
-}
-
 const (
 	// querySessionID is the header's name as the SDKs spell it in a query.
 	querySessionID = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
 	queryUserID    = "X-Amzn-Bedrock-AgentCore-Runtime-User-Id"
-
-	// tokenProtocol is how a token is sent by who can send no headers.
-	tokenProtocol    = "base64UrlBearerAuthorization"
-	maxTokenProtocol = 4096
 )
 
 var errNoCredentials = fmt.Errorf("make WebSocket headers: %w for an agent that is reached directly, which asks for no credentials of AgentCore's: make the transport with AgentCore or AgentCoreOAuth", errors.ErrUnsupported)
@@ -203,8 +187,8 @@ func (c *Client) newCredentials(ctx context.Context, opts []Option) (call, setti
 	})
 	made.query = make(url.Values)
 	if s.shell != nil {
-		if err := checkShellID(*s.shell); err != nil {
-			return call{}, s, err
+		if !shellIDPattern.MatchString(*s.shell) {
+			return call{}, s, &ParameterError{"shell id", *s.shell, "it has up to 128 letters, digits, underscores and dashes, and begins with a letter or a digit"}
 		}
 		made.op = opShell
 		made.query.Set("shellId", *s.shell)

@@ -164,6 +164,17 @@ func (s signature) verify(t *testing.T) {
 		address, err = c.PresignWebSocket(t.Context(), client.PresignOptions{Expires: s.Expires * time.Second, Query: query})
 	case "invoke":
 		_, err = client.Invoke[json.RawMessage, any](t.Context(), c, json.RawMessage(s.Body))
+	case "command":
+		var command struct {
+			Command string
+			Timeout time.Duration
+		}
+		if err := json.Unmarshal([]byte(s.Body), &command); err != nil {
+			t.Fatal(err)
+		}
+		for range c.StreamCommand(t.Context(), client.Command{Line: command.Command, Timeout: command.Timeout * time.Second}) {
+			break // the answer is none
+		}
 	case "stop":
 		uuid.SetRand(bytes.NewReader(make([]byte, 16)))
 		defer uuid.SetRand(nil)
@@ -423,7 +434,7 @@ func TestNoCredentials(t *testing.T) {
 		{"subprotocols, empty token", empty, protocols, nil, nil, "the bearer token is empty"},
 		{"subprotocols, no source", bearing(t, nil), protocols, nil, nil, "the bearer token is empty"},
 		{"subprotocols, long token", bearing(t, client.StaticToken(strings.Repeat("secret", 513))), protocols, nil, nil,
-			"make WebSocket subprotocols: the bearer token has 4104 characters when it is encoded, and AgentCore takes 4096: ask for one with fewer claims"},
+			`bearer token "…": it is too long for a subprotocol, which has room for 4096 characters once it is encoded, and this has 4104`},
 		{"headers, no provider", noProvider, headers, nil, nil, "no AWS credentials were found: load the configuration"},
 		{"presign, no provider", noProvider, expiry(0), nil, nil, "no AWS credentials were found"},
 		{"headers, no keys", noKeys, headers, nil, io.ErrNoProgress, "no AWS credentials were found: set a profile"},
@@ -436,7 +447,7 @@ func TestNoCredentials(t *testing.T) {
 		{"qualifier as a parameter", signed, parameter("Qualifier"), nil, nil, `query parameter "Qualifier"`},
 		{"session as a parameter", signed, parameter("X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"), nil, nil, `query parameter "X-Amzn-`},
 		{"short session", signed, expiry(0), []client.Option{client.WithSession("short")}, nil, `session id "short"`},
-		{"empty shell id", signed, headers, []client.Option{shell("")}, nil, `shell id "": it is 1 to 128 letters`},
+		{"empty shell id", signed, headers, []client.Option{shell("")}, nil, `shell id "": it has up to 128 letters`},
 		{"shell id with a line end", signed, expiry(0), []client.Option{shell("a\n")}, nil, `shell id "a\n"`},
 		{"shell id with a dash first", token, protocols, []client.Option{shell("-a")}, nil, `shell id "-a"`},
 		{"long shell id", token, headers, []client.Option{shell(strings.Repeat("a", 129))}, nil, `shell id "aaa`},

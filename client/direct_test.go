@@ -108,21 +108,24 @@ func TestInvokeRequest(t *testing.T) {
 func TestPayloads(t *testing.T) {
 	s := serve(t, answerJSON(`null`))
 	c := client.New(direct(t, s.url))
-	for want, call := range map[string]func() error{
-		`{}`: func() error {
+	for _, test := range []struct {
+		want string
+		call func() error
+	}{
+		{`null`, func() error {
 			_, err := client.Invoke[client.None, client.None](t.Context(), c, client.None{})
 			return err
-		},
-		`null`:      func() error { _, err := client.Invoke[any, any](t.Context(), c, nil); return err },
-		`"text"`:    func() error { _, err := client.Invoke[string, any](t.Context(), c, "text"); return err },
-		`"/w=="`:    func() error { _, err := client.Invoke[[]byte, any](t.Context(), c, []byte{0xff}); return err },
-		`{"a":1.0}`: func() error { _, err := client.Invoke[rawJSON, any](t.Context(), c, rawJSON(`{"a":1.0}`)); return err },
+		}},
+		{`null`, func() error { _, err := client.Invoke[any, any](t.Context(), c, nil); return err }},
+		{`"text"`, func() error { _, err := client.Invoke[string, any](t.Context(), c, "text"); return err }},
+		{`"/w=="`, func() error { _, err := client.Invoke[[]byte, any](t.Context(), c, []byte{0xff}); return err }},
+		{`{"a":1.0}`, func() error { _, err := client.Invoke[rawJSON, any](t.Context(), c, rawJSON(`{"a":1.0}`)); return err }},
 	} {
-		if err := call(); err != nil {
+		if err := test.call(); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.last(t).body; got != want {
-			t.Errorf("body %s, want %s", got, want)
+		if got := s.last(t).body; got != test.want {
+			t.Errorf("body %s, want %s", got, test.want)
 		}
 	}
 	before := len(s.all())
@@ -213,10 +216,6 @@ func TestWithHTTPClient(t *testing.T) {
 		t.Errorf("the client was used %d times", used)
 	}
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestWithAnswerHeader(t *testing.T) {
 	s := serve(t, answer(200, "application/json", `{"status":"Healthy"}`, "X-Thing", "here"))

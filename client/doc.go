@@ -10,7 +10,7 @@
 //	transport, err := client.Direct("http://localhost:8080")
 //	…
 //	agent := helloclient.New(transport)
-//	greeting, err := agent.Hello(ctx, helloclient.Greeting{Name: "Ada"})
+//	answer, err := agent.Hello(ctx, helloclient.Question{Prompt: "hi"})
 //
 // Without generated code, [New], [Invoke], [Stream] and [Connect] do the same.
 //

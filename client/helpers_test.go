@@ -181,6 +181,10 @@ func errorText(err error) string {
 	return err.Error()
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // memory is a network of pipes.
 type memory struct {
 	conns  chan net.Conn

@@ -14,7 +14,8 @@ import (
 	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
-// None stands for a payload or a result that there is not.
+// None stands for a payload or a result that there is not. As a payload it is
+// sent as {}, for agents tend to look for something in it.
 type None struct{}
 
 // MarshalJSON returns null, as the agent does.
@@ -135,6 +136,9 @@ func mediaType(answer *http.Response) string {
 }
 
 func encode(value any) ([]byte, error) {
+	if _, none := value.(None); none {
+		return []byte("{}"), nil
+	}
 	var buf bytes.Buffer
 	if err := wire.AppendJSON(&buf, value); err != nil {
 		return nil, fmt.Errorf("encode the payload: %w", err)

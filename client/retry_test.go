@@ -17,22 +17,22 @@ import (
 	"github.com/agentcore-go/agentcore/client"
 )
 
-// retries runs a call of an agent in memory, and returns its error, how many
-// requests came, and for how long the client has waited.
-func retries(t *testing.T, handler http.HandlerFunc, call func(context.Context, *client.Client) error, opts ...client.TransportOption) (err error, requests int, waited time.Duration) {
+// retries runs a call of an agent in memory, and returns how many requests came,
+// for how long the client has waited, and its error.
+func retries(t *testing.T, handler http.HandlerFunc, call func(context.Context, *client.Client) error, opts ...client.TransportOption) (requests int, waited time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, own := serveInMemory(t, handler)
 		at := append(opts, client.WithHTTPClient(own), client.WithEndpoint(s.url))
 		c := client.New(direct(t, s.url, at...))
 		if strings.Contains(t.Name(), "StopSession") {
-			c = client.New(made(t)(client.AgentCore(signing(), testARN, at...)))
+			c = client.New(made(t)(client.AgentCore(awsConfig(), testARN, at...)))
 		}
 		start := time.Now()
 		err = call(t.Context(), c)
 		requests, waited = len(s.all()), time.Since(start)
 	})
-	return err, requests, waited
+	return requests, waited, err
 }
 
 func callInvoke(ctx context.Context, c *client.Client) error {
@@ -106,7 +106,7 @@ func TestRetries(t *testing.T) {
 		}, nil, "", 3, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err, requests, waited := retries(t, test.handler(), test.call, test.opts...)
+			requests, waited, err := retries(t, test.handler(), test.call, test.opts...)
 			says(t, err, test.want)
 			if requests != test.requests || waited < test.least {
 				t.Errorf("%d requests in %v, want %d in %v", requests, waited, test.requests, test.least)
@@ -119,7 +119,7 @@ func TestRetries(t *testing.T) {
 func TestRetriesAreTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, own := serveInMemory(t, first(2, answer(429, "", "")))
-		c := client.New(made(t)(client.AgentCore(signing(), testARN, client.WithHTTPClient(own), client.WithEndpoint(s.url))))
+		c := client.New(made(t)(client.AgentCore(awsConfig(), testARN, client.WithHTTPClient(own), client.WithEndpoint(s.url))))
 		if err := callInvoke(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

@@ -38,6 +38,16 @@ var (
 	ErrShellLost = errors.New("shell: the connection was lost")
 )
 
+// shellError is one of the errors above, and what has led to it. It is not what
+// that is: of the closing of a connection, [io.EOF].
+type shellError struct{ kind, cause error }
+
+func (e *shellError) Error() string { return e.kind.Error() + ": " + e.cause.Error() }
+
+func (e *shellError) Is(target error) bool { return target == e.kind }
+
+func (e *shellError) As(target any) bool { return errors.As(e.cause, target) }
+
 // ShellOptions says which shell to open, and how to keep it. The zero value is
 // good for a new one.
 type ShellOptions struct {
@@ -54,9 +64,9 @@ type ShellOptions struct {
 	// NeverReconnect and ReconnectForever are what they say.
 	Reconnect time.Duration
 	// OnReconnect is called when a lost connection was made again, with false if
-	// the shell is a new one, for the old one is gone. It may use the Shell. Until
-	// it returns, the next loss goes unnoticed.
-	OnReconnect func(reconnected bool)
+	// the shell is a new one, for the old one is gone. It may use the
+	// shell. Until it returns, the next loss is not seen to.
+	OnReconnect func(shell *Shell, reconnected bool)
 	// Stderr takes what the platform itself has to say, which is text. Without it,
 	// that is part of the output. What the programs in the shell write to their
 	// standard error is always part of it: a terminal has one stream.
@@ -112,15 +122,15 @@ type Shell struct {
 	output *shellOutput
 	typing chan struct{} // a lock, held by one Write
 
-	mu            sync.Mutex
-	changed       *sync.Cond // conn has, or the shell has ended
-	conn          *shellConn // nil while there is none
-	id            string
-	idFromHeader  bool
-	session       string
-	width, height int
-	dropped       int64
-	connDropped   int64 // of dropped, what conn has added
+	mu           sync.Mutex
+	changed      *sync.Cond // conn has, or the shell has ended
+	conn         *shellConn // nil while there is none
+	id           string
+	idFromHeader bool
+	session      string
+	size         terminalSize // zero for what the service has
+	dropped      int64
+	connDropped  int64 // of dropped, what conn has added
 
 	ended chan struct{} // closed when the shell has, for this client
 	exit  ExitStatus    // before it is closed
@@ -154,7 +164,7 @@ func (c *Client) Shell(ctx context.Context, o ShellOptions, opts ...Option) (*Sh
 		options: o, log: o.Logger, transport: c.transport.forShells(true), call: call,
 		output: newShellOutput(), typing: make(chan struct{}, 1), ended: make(chan struct{}),
 		id: cmp.Or(o.ID, uuid.NewString()), session: settings.session,
-		width: o.Width, height: o.Height,
+		size: terminalSize{o.Width, o.Height},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -307,7 +317,7 @@ func (s *Shell) Resize(width, height int) error {
 		defer s.mu.Unlock()
 		return cmp.Or(s.err, io.ErrClosedPipe)
 	}
-	s.width, s.height = width, height
+	s.size = terminalSize{width, height}
 	conn := s.conn
 	s.mu.Unlock()
 	if conn != nil {
@@ -316,17 +326,22 @@ func (s *Shell) Resize(width, height int) error {
 	return nil
 }
 
-// sendSize says how large the terminal is. When that fails, the next connection
-// says it.
-func (s *Shell) sendSize(conn *shellConn) {
+// terminalSize is in columns and lines.
+type terminalSize struct{ width, height int }
+
+// sendSize says how large the terminal is, and returns what it has said. When
+// that fails, the next connection says it.
+func (s *Shell) sendSize(conn *shellConn) (size terminalSize) {
 	err := conn.write(channelResize, func() []byte { // the last one says the newest size
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return resizePayload(s.width, s.height)
+		size = s.size
+		return resizePayload(size.width, size.height)
 	})
 	if err != nil {
 		conn.abort()
 	}
+	return size
 }
 
 // Wait waits until the shell has ended, and returns its exit status. Something
@@ -428,27 +443,29 @@ func (s *Shell) run(conn *shellConn) {
 			return
 		}
 		if s.install(conn) && s.options.OnReconnect != nil {
-			s.options.OnReconnect(conn.isReconnected())
+			s.options.OnReconnect(s, conn.isReconnected())
 		}
 	}
 }
 
-// install makes a connection the one that is used, unless the shell has ended.
+// install makes a connection the one that is used, unless the shell has ended. The
+// size of the terminal comes before what is typed.
 func (s *Shell) install(conn *shellConn) bool {
-	s.mu.Lock()
-	if s.isEnded() {
+	defer context.AfterFunc(s.ctx, conn.abort)()
+	for said := (terminalSize{}); ; said = s.sendSize(conn) {
+		s.mu.Lock()
+		switch {
+		case s.isEnded():
+			s.mu.Unlock()
+			return false
+		case conn.isDone() || said == s.size:
+			s.conn = conn
+			s.changed.Broadcast()
+			s.mu.Unlock()
+			return true
+		}
 		s.mu.Unlock()
-		conn.abort()
-		return false
 	}
-	s.conn = conn
-	sized := s.width > 0
-	s.changed.Broadcast()
-	s.mu.Unlock()
-	if sized {
-		s.sendSize(conn)
-	}
-	return true
 }
 
 // uninstall takes away a connection that has ended. It reports whether that was

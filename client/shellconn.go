@@ -6,13 +6,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/agentcore-go/agentcore/internal/wire"
 )
 
 const (
@@ -96,7 +98,7 @@ func (c *shellConn) ping() {
 
 // sayGoodbye sends a close frame.
 func (c *shellConn) sayGoodbye(code int, reason string) {
-	message := websocket.FormatCloseMessage(code, reason)
+	message := wire.CloseMessage(code, reason)
 	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(shellCloseTimeout)) // it is polite
 }
 
@@ -129,7 +131,7 @@ func (c *shellConn) isReconnected() bool { return c.isConfirmed() && c.reconnect
 // isEarly reports whether the end, before the service has said that the
 // connection is made, is a failure to make it.
 func (e *shellEnd) isEarly() bool {
-	closed, ok := errors.AsType[*websocket.CloseError](e.err)
+	closed, ok := errors.AsType[*CloseError](e.err)
 	return e.lost || ok && closed.Code == websocket.CloseNormalClosure
 }
 
@@ -145,7 +147,15 @@ func (s *Shell) receive(c *shellConn) {
 		}
 		if err != nil {
 			c.end = endOf(err)
+			if c.end.lost {
+				c.abort() // a write may wait for the other side
+			}
 			return
+		}
+		select {
+		case <-s.ended: // for this client: what is left is the goodbye
+			continue
+		default:
 		}
 		if end := s.take(c, kind, buf.Bytes()); end != nil {
 			c.end = *end
@@ -156,24 +166,23 @@ func (s *Shell) receive(c *shellConn) {
 
 // endOf tells what a failure to read says of the shell.
 func endOf(err error) shellEnd {
-	end := shellEnd{exit: noExit, err: err}
-	closed, ok := errors.AsType[*websocket.CloseError](err)
+	end := shellEnd{exit: noExit}
+	closed := readError(err)
+	broken, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		end.err = fmt.Errorf("shell: the service has sent a message of more than %d bytes", maxShellMessage)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case ok && broken.Timeout():
 		end.lost = true
-		end.err = fmt.Errorf("no sign of life for %v: %w", shellPingTimeout, err)
-	case !ok:
-		end.lost = true
+		end.err = &CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the service gives no sign of life"}
 	case closed.Code == websocket.CloseNormalClosure:
-		end.err = fmt.Errorf("%w: %w", ErrShellEnded, err)
+		end.err = &shellError{ErrShellEnded, closed}
 	case closed.Code == closeTaken:
-		end.err = ErrShellTaken
+		end.err = &shellError{ErrShellTaken, closed}
 	case closed.Code == websocket.CloseUnsupportedData:
-		end.err = fmt.Errorf("shell: the service did not understand: %w", err)
+		end.err = fmt.Errorf("shell: the service has not understood this client: %w", closed)
 	default:
-		end.lost = true
+		end.lost, end.err = true, closed
 	}
 	return end
 }
@@ -270,7 +279,7 @@ func tokenSubprotocols(header http.Header) ([]string, error) {
 	}
 	encoded := base64.RawURLEncoding.EncodeToString([]byte(token))
 	if len(encoded) > maxEncodedToken {
-		return nil, &ParameterError{"bearer token", "…", fmt.Sprintf("it is too long for a shell, which takes %d characters once it is encoded, and this has %d", maxEncodedToken, len(encoded))}
+		return nil, &ParameterError{"bearer token", "…", fmt.Sprintf("it is too long for a subprotocol, which has room for %d characters once it is encoded, and this has %d", maxEncodedToken, len(encoded))}
 	}
 	header.Del("Authorization")
 	return []string{tokenSubprotocol + "." + encoded, tokenSubprotocol}, nil

@@ -41,7 +41,7 @@ func (s *Shell) reconnect(loss error, attempts *int) (*shellConn, error) {
 	window := s.options.Reconnect
 	switch {
 	case window < 0:
-		return nil, fmt.Errorf("%w: %w", ErrShellLost, loss)
+		return nil, &shellError{ErrShellLost, loss}
 	case window == 0:
 		window = defaultReconnect
 	}
@@ -50,7 +50,7 @@ func (s *Shell) reconnect(loss error, attempts *int) (*shellConn, error) {
 	atLeast := time.Duration(0)
 	for {
 		if *attempts > 0 && !sleep(ctx, max(shellDelay(*attempts), atLeast)) {
-			return nil, fmt.Errorf("%w, and not made again within %v: %w", ErrShellLost, window, loss)
+			return nil, &shellError{ErrShellLost, &shellError{fmt.Errorf("and not made again within %v", window), loss}}
 		}
 		*attempts++
 		s.log.Info("shell: connecting again", "shell", s.ID(), "attempt", *attempts, "error", loss)

@@ -48,8 +48,9 @@ type socket struct {
 	background sync.WaitGroup
 	goodbye    bool          // the agent has said it
 	readEnded  chan struct{} // closed after goodbye was set, if ever
-	closeOnce  sync.Once
+	closing    atomic.Bool
 	closeErr   error
+	closed     chan struct{} // closed after closeErr was set
 }
 
 // received is a message.
@@ -62,7 +63,7 @@ func newSocket(conn *websocket.Conn, maxMessage int64, pingInterval time.Duratio
 	s := &socket{
 		conn: conn, maxMessage: maxMessage, pingInterval: pingInterval,
 		next: make(chan received, 1), taken: make(chan struct{}, 1), sending: make(chan struct{}, 1),
-		readEnded: make(chan struct{}),
+		readEnded: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if s.maxMessage <= 0 {
 		s.maxMessage = math.MaxInt64 - 1
@@ -116,7 +117,7 @@ func (s *socket) read() (received, error) {
 		err = &CloseError{Code: code, Reason: "text that is not UTF-8"}
 	case err == nil:
 		return received{kind, data}, nil
-	case errors.Is(err, errExpandsTooFar):
+	case errors.Is(err, websocket.ErrReadLimit): // not for a length beyond 63 bits, or what it expands to
 		code = websocket.CloseMessageTooBig
 	default:
 		// gorilla has a CloseError for a connection that was lost.
@@ -249,7 +250,10 @@ func (s *socket) send(ctx context.Context, kind int, data []byte) error {
 		return context.Cause(ctx)
 	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
-	stop := context.AfterFunc(ctx, s.drop)
+	stop := context.AfterFunc(ctx, func() {
+		s.end(&CloseError{Code: websocket.CloseAbnormalClosure, Reason: "the context of a Send has ended, and a message was broken off"})
+		s.drop()
+	})
 	err := s.conn.WriteMessage(kind, data)
 	if !stop() {
 		err = context.Cause(ctx) // which has cost the connection, however far the message came
@@ -301,14 +305,17 @@ func (s *socket) pong(data string) error {
 
 // close says goodbye and releases the connection, once.
 func (s *socket) close(code int, reason string) error {
-	s.closeOnce.Do(func() {
-		s.end(net.ErrClosed)
-		if context.Cause(s.ended) == net.ErrClosed { // and not what came before
-			s.closeErr = s.sayGoodbye(code, reason)
-		}
-		s.drop()
-		s.background.Wait()
-	})
+	if !s.closing.CompareAndSwap(false, true) {
+		<-s.closed
+		return s.closeErr
+	}
+	defer close(s.closed)
+	s.end(net.ErrClosed)
+	if context.Cause(s.ended) == net.ErrClosed { // and not what came before
+		s.closeErr = s.sayGoodbye(code, reason)
+	}
+	s.drop()
+	s.background.Wait()
 	return s.closeErr
 }
 

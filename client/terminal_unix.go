@@ -30,6 +30,11 @@ func newInput(stdin io.Reader) (input io.Reader, release func()) {
 	if err != nil {
 		return stdin, func() {}
 	}
+	if !selectable(file) || !selectable(released) {
+		released.Close()
+		releaser.Close()
+		return stdin, func() {}
+	}
 	r := &fileInput{file: file, released: released}
 	return r, func() {
 		releaser.Close() // which the other end of the pipe sees
@@ -69,12 +74,15 @@ func (r *fileInput) Read(p []byte) (n int, err error) {
 	return r.file.Read(p)
 }
 
+// selectable reports whether a file can be waited for.
+func selectable(file *os.File) (is bool) {
+	withFD(file, func(fd int) { is = fd < unix.FD_SETSIZE })
+	return is
+}
+
 // waitReadable waits until a descriptor can be read. It reports false when
 // the other one can.
 func waitReadable(fd, released int) (bool, error) {
-	if max(fd, released) >= unix.FD_SETSIZE {
-		return true, nil // the read will have to wait
-	}
 	for {
 		var set unix.FdSet
 		set.Set(fd)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,7 +242,7 @@ type call struct {
 	body   []byte
 	// replayable: it does no harm to do it twice.
 	replayable bool
-	// tokenAsSubprotocol: a bearer token is sent as [tokenSubprotocols] say.
+	// tokenAsSubprotocol: a bearer token is sent as tokenSubprotocols says.
 	tokenAsSubprotocol bool
 }
 
@@ -328,23 +329,22 @@ func addQuery(u *url.URL, more url.Values) {
 }
 
 // dial opens a WebSocket connection. The answer is there when it was opened.
-func (t *Transport) dial(ctx context.Context, c call, subprotocols ...string) (*websocket.Conn, *http.Response, error) {
+func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Response, error) {
 	renewed := false
 	for attempt := 1; ; attempt++ {
 		r, err := t.newRequest(ctx, c)
 		if err != nil {
 			return nil, nil, err
 		}
-		header := r.Header.Clone()
+		header := r.Header.Clone() // for renewing looks for the token in the request
 		header.Set("Host", r.Host) // where the dialer looks for it
 		dialer := *t.dialer
-		dialer.Subprotocols = append(dialer.Subprotocols[:len(dialer.Subprotocols):len(dialer.Subprotocols)], subprotocols...)
 		if c.tokenAsSubprotocol {
 			token, err := tokenSubprotocols(header)
 			if err != nil {
 				return nil, nil, err
 			}
-			dialer.Subprotocols = append(dialer.Subprotocols, token...)
+			dialer.Subprotocols = slices.Concat(dialer.Subprotocols, token)
 		}
 		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), header)
 		switch {

@@ -1,5 +1,7 @@
 package client
 
+import "github.com/agentcore-go/agentcore/internal/wire"
+
 // The versions of generated code that this package works with. Generated
 // files assert both bounds with [GeneratedVersion]; nothing else needs them.
 const (
@@ -9,7 +11,7 @@ const (
 
 	// MaxGeneratedVersion is the version that agentcore-gen writes. It rises
 	// when generated code begins to use something new.
-	MaxGeneratedVersion = 1
+	MaxGeneratedVersion = wire.MaxClientVersion
 )
 
 // GeneratedVersion makes a generated file that does not fit this package fail

@@ -9,17 +9,15 @@ import (
 	"strings"
 
 	"github.com/dave/jennifer/jen"
-)
 
-// clientVersion is client.MaxGeneratedVersion. To import it would link the AWS SDK
-// into the generator, which is compiled in many a build.
-const clientVersion = 1
+	"github.com/agentcore-go/agentcore/internal/wire"
+)
 
 // emitClient writes the client of an agent.
 func emitClient(plan *clientPlan) ([]byte, error) {
 	e := &clientEmitter{newEmitter(plan.place.path, plan.place.name, plan.imports), plan}
 	e.docs, e.params = plan.fields, plan.params
-	e.handshake(clientPath, clientVersion, "package client", "go generate "+plan.back)
+	e.handshake(clientPath, wire.MaxClientVersion, "package client", "go generate "+plan.back)
 	e.client()
 	for _, h := range plan.agent.handlers {
 		e.method(h)

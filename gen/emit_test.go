@@ -7,8 +7,6 @@ import (
 	"go/token"
 	"strings"
 	"testing"
-
-	"github.com/agentcore-go/agentcore/client"
 )
 
 // FuzzDoc writes any text above a task, whose launcher has it as well: it stays
@@ -57,13 +55,6 @@ func FuzzDoc(f *testing.F) {
 			}
 		}
 	})
-}
-
-// What the generator writes is what package client takes.
-func TestClientVersion(t *testing.T) {
-	if clientVersion != client.MaxGeneratedVersion {
-		t.Errorf("clientVersion is %d, and client.MaxGeneratedVersion %d", clientVersion, client.MaxGeneratedVersion)
-	}
 }
 
 // What is not planned would get a name that jennifer makes up.

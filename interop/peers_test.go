@@ -13,23 +13,35 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/agentcore-go/agentcore/client"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(examplesDir)
+		os.Exit(code)
+	}))
+}
 
 // patience bounds waits that end at once when all is well.
 const patience = 30 * time.Second
 
-// installed returns what a variable says, which interop/setup has printed.
+// installed returns what a variable says, which interop/setup has printed. INTEROP
+// has the languages whose tests must not be skipped.
 func installed(t *testing.T, language, variable string) string {
 	t.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
 		problem := fmt.Sprintf("%s is not set; to run this test: export \"$(interop/setup %s)\"", variable, language)
-		if os.Getenv("INTEROP") == "required" {
+		if slices.Contains(strings.Fields(os.Getenv("INTEROP")), language) {
 			t.Fatal(problem)
 		}
 		t.Skip(problem)
@@ -37,10 +49,22 @@ func installed(t *testing.T, language, variable string) string {
 	return value
 }
 
+// pythonProgram returns the interpreter with the Python SDK.
+func pythonProgram(t *testing.T) string {
+	t.Helper()
+	return installed(t, "python", "INTEROP_PYTHON")
+}
+
+// nodeModules returns the directory with the TypeScript SDK.
+func nodeModules(t *testing.T) string {
+	t.Helper()
+	return installed(t, "node", "INTEROP_NODE_MODULES")
+}
+
 // python returns the command that runs a script of ours with the Python SDK.
 func python(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
-	interpreter := installed(t, "python", "INTEROP_PYTHON")
+	interpreter := pythonProgram(t)
 	script = filepath.Join("python", script)
 	if _, err := os.Stat(script); err != nil { // so that go test sees changes of it, too
 		t.Fatal(err)
@@ -51,7 +75,7 @@ func python(t *testing.T, script string, args ...string) *exec.Cmd {
 // node returns the command that runs a script of ours with the TypeScript SDK.
 func node(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
-	modules := installed(t, "node", "INTEROP_NODE_MODULES")
+	modules := nodeModules(t)
 	dir := t.TempDir() // because a script imports what is installed beside it
 	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
 		t.Fatal(err)

@@ -161,6 +161,8 @@ vectors = [
     from_botocore("invocation in China, by id", "invoke", path="/invocations", method="POST", suffix="amazonaws.com.cn",
                   region="cn-northwest-1", runtime="my_agent-abcde12345", account="123456789012", headers=JSON,
                   body="[]"),
+    from_botocore("command", "command", path="/commands", method="POST", token=TOKEN, qualifier="DEFAULT", headers=JSON,
+                  body='{"command":"ls -l \'a b\' && echo é","timeout":60}'),
     from_botocore("end of a session", "stop", path="/stopruntimesession", method="POST", token=TOKEN,
                   qualifier="DEFAULT", headers={"Content-Type": "application/json"},
                   body='{"clientToken":"00000000-0000-4000-8000-000000000000"}'),

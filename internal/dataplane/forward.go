@@ -89,7 +89,7 @@ func (c *call) agentHeader(from http.Header) http.Header {
 	to.Set(headerSessionID, c.session)
 	to.Set(headerRequestID, c.requestID)
 	if c.runtime.WorkloadToken != nil {
-		token := c.runtime.WorkloadToken(c.r.Header.Get(headerUserID))
+		token := c.runtime.WorkloadToken(c.parameter(headerUserID))
 		to.Set(headerIdentityWAT, token)
 		to.Set(headerWorkloadToken, token)
 	}

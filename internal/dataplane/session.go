@@ -16,19 +16,13 @@ const headerSessionID = "X-Amzn-Bedrock-Agentcore-Runtime-Session-Id"
 // setSession sets which session a request is for: one that its header says, or
 // its query, as presigned URLs have it. Without that, a new one.
 func (c *call) setSession(needed bool) *Error {
-	_, inHeader := c.r.Header[headerSessionID]
-	c.session = c.r.Header.Get(headerSessionID)
-	if !inHeader {
-		for name, values := range c.query {
-			if sameHeader(name, headerSessionID) {
-				c.session, inHeader = values[0], true
-			}
-		}
-	}
+	c.session = c.parameter(headerSessionID)
+	_, said := c.r.Header[headerSessionID]
+	said = said || c.session != ""
 	switch n := len(c.session); {
-	case !inHeader && needed:
+	case !said && needed:
 		return invalid("runtimeSessionId", "Member must not be null")
-	case !inHeader:
+	case !said:
 		c.session = uuid.NewString()
 	case n < 33:
 		return invalid("runtimeSessionId", "Member must have length greater than or equal to 33")
@@ -37,6 +31,20 @@ func (c *call) setSession(needed bool) *Error {
 	}
 	c.w.Header().Set(headerSessionID, c.session)
 	return nil
+}
+
+// parameter returns the value of a header, or of the parameter of the query that
+// has its name.
+func (c *call) parameter(header string) string {
+	if values, ok := c.r.Header[header]; ok {
+		return values[0]
+	}
+	for name, values := range c.query {
+		if sameHeader(name, header) {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 // lengths are the most that headers may have, in bytes.
