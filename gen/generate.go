@@ -10,8 +10,11 @@
 //	analyze  directives to an agent: kinds, shapes, payload types
 //	invalid  type errors that a signature cannot do without
 //	payload  what encoding/json would drop or refuse
-//	names    every name that the output declares or imports
-//	emit     the files
+//	client   what callers have of it: clientcopy.go has the types that they cannot
+//	         import, which clientverify.go compares with the originals
+//	names    every name that the output declares or imports; of a client, that is
+//	         clientplan.go
+//	emit     the file of the server, and clientemit.go that of the client
 //	place    where a client may go
 //	orphan   clients that no agent has any more; marker.go tells whose one is
 //	write    the disk
