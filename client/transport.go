@@ -254,12 +254,13 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		r, progress := follow(r)
 		answer, err := t.http.Do(r)
 		if err == nil && answer.StatusCode/100 == 2 {
 			return answer, nil
 		}
 		if err != nil {
-			if (c.replayable || unsent(r)) && t.retry.wait(ctx, attempt, err, 0) {
+			if (c.replayable || progress.unsent()) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
 			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
@@ -296,16 +297,13 @@ func (t *Transport) newRequest(ctx context.Context, c call) (*http.Request, erro
 		return nil, err
 	}
 	addQuery(u, c.query)
-	r, err := http.NewRequestWithContext(ctx, c.method, "", nil)
+	r, err := http.NewRequestWithContext(ctx, c.method, "", bytes.NewReader(c.body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.op, err)
 	}
 	r.URL = u
 	r.Host = cmp.Or(c.header.Get("Host"), u.Host)
 	r.Header = c.header.Clone()
-	if len(c.body) > 0 {
-		setPayload(r, c.body)
-	}
 	if t.auth != nil {
 		if err := t.auth.authorize(ctx, r, c.body); err != nil {
 			return nil, err
