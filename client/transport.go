@@ -190,7 +190,7 @@ func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTransport(directAddress{base}, nil, newTransportOptions(opts)), nil
+	return newTransport(newDirectAddress(base), nil, newTransportOptions(opts)), nil
 }
 
 func parseBaseURL(what, text string) (*url.URL, error) {
@@ -212,19 +212,21 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
 }
 
-// directAddress is an agent that is reached without AgentCore.
-type directAddress struct{ base *url.URL }
+// directAddress has the URLs of an agent that is reached without AgentCore.
+type directAddress map[operation]*url.URL
+
+func newDirectAddress(base *url.URL) directAddress {
+	return directAddress{
+		opInvoke:    base.JoinPath("invocations"),
+		opConnect:   base.JoinPath("ws"),
+		opPing:      base.JoinPath("ping"),
+		opAgentCard: base.JoinPath(".well-known/agent-card.json"),
+	}
+}
 
 func (a directAddress) url(op operation) (*url.URL, error) {
-	switch op {
-	case opInvoke:
-		return a.base.JoinPath("invocations"), nil
-	case opConnect:
-		return a.base.JoinPath("ws"), nil
-	case opPing:
-		return a.base.JoinPath("ping"), nil
-	case opAgentCard:
-		return a.base.JoinPath(".well-known/agent-card.json"), nil
+	if u, ok := a[op]; ok {
+		return new(*u), nil
 	}
 	return nil, fmt.Errorf("%s: %w for an agent that is reached directly: AgentCore does it", op, errors.ErrUnsupported)
 }
