@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -24,7 +25,7 @@ type config struct {
 	rounds         int
 	duration       time.Duration
 	json, markdown string
-	check          bool
+	check, cpu     bool
 }
 
 func main() {
@@ -32,6 +33,7 @@ func main() {
 	only := flag.String("only", "", "measure only what matches a `regexp`")
 	flag.IntVar(&c.rounds, "rounds", 21, "measure each caller so often, and take the median")
 	flag.DurationVar(&c.duration, "duration", 300*time.Millisecond, "how long a round of one caller lasts")
+	flag.BoolVar(&c.cpu, "cpu", false, "count rates by processor time, for a machine that is busy with other things")
 	flag.StringVar(&c.json, "json", "", "write all that was measured to a `file`")
 	flag.StringVar(&c.markdown, "markdown", "", "write the table to a `file`, too")
 	flag.BoolVar(&c.check, "check", false, "fail if the ratios fall short of what the project promises")
@@ -63,6 +65,9 @@ func bench(ctx context.Context, c config, out, progress io.Writer) error {
 		Date:    time.Now().Format(time.DateOnly),
 		Machine: fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version()),
 		Agents:  []report.Agent{{Name: report.Ours, Label: "ours"}, {Name: theirs, Label: "ratio"}},
+	}
+	if c.cpu {
+		result.Machine += ", rates by processor time"
 	}
 	all := measures(ctx, agent)
 	for _, m := range all {
@@ -97,17 +102,33 @@ func (m measure) run(ctx context.Context, c config) report.Row {
 	}{{report.Ours, m.ours}, {theirs, m.theirs}}
 	for round := -1; round < c.rounds && ctx.Err() == nil; round++ { // the first one warms up, and does not count
 		for _, caller := range callers {
-			runtime.GC() // so that neither has to collect what the other has left
-			result := load.Run(connections, c.duration, caller.connect)
-			if result.Err != nil {
-				row.Failures[caller.name] = result.Err.Error()
+			rate, err := m.sample(c, caller.connect)
+			if err != nil {
+				row.Failures[caller.name] = err.Error()
 				return row
 			}
 			if round >= 0 {
-				row.Samples[caller.name] = append(row.Samples[caller.name], result.Rate*float64(m.each))
+				row.Samples[caller.name] = append(row.Samples[caller.name], rate)
 			}
 		}
 		slices.Reverse(callers)
 	}
 	return row
+}
+
+// sample lets a caller work for a round, and returns how much it has done in a
+// second, or in a second of processors, of which the agent has its part.
+func (m measure) sample(c config, connect func() (load.Worker, error)) (float64, error) {
+	runtime.GC() // so that neither has to collect what the other has left
+	if !c.cpu {
+		result := load.Run(connections, c.duration, connect)
+		return result.Rate * float64(m.each), result.Err
+	}
+	start, err := processorTime()
+	if err != nil {
+		return 0, err
+	}
+	result := load.Run(connections, c.duration, connect)
+	end, err := processorTime()
+	return float64(result.Count*m.each) / (end - start).Seconds(), cmp.Or(result.Err, err)
 }
