@@ -10,16 +10,14 @@ import (
 	"net/http"
 
 	"github.com/agentcore-go/agentcore/bench/load"
-	"github.com/agentcore-go/agentcore/client"
 )
 
 // agent is what both callers call: a server that costs as little as one can, and
-// a way to it for each of them, of the same kind.
+// the way to it.
 type agent struct {
 	server *http.Server
 	url    string
-	ours   *client.Client
-	byHand *http.Client
+	http   *http.Client // of both callers
 }
 
 // Prompt is a small payload, which is also the answer.
@@ -74,7 +72,7 @@ func startAgent() (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{server: &http.Server{Handler: routes}, url: "http://" + listener.Addr().String(), byHand: newHTTPClient()}
+	a := &agent{server: &http.Server{Handler: routes}, url: "http://" + listener.Addr().String(), http: newHTTPClient()}
 	go func() { _ = a.server.Serve(listener) }()
 	return a, nil
 }
@@ -84,7 +82,7 @@ func newHTTPClient() *http.Client {
 }
 
 func (a *agent) stop() {
-	a.byHand.CloseIdleConnections()
+	a.http.CloseIdleConnections()
 	_ = a.server.Close()
 }
 

@@ -37,7 +37,7 @@ func (a *agent) streamOurs() (func(context.Context) error, error) {
 }
 
 func (a *agent) newOurs(path string) (*client.Client, error) {
-	transport, err := client.Direct(a.url+path, client.WithHTTPClient(a.byHand))
+	transport, err := client.Direct(a.url+path, client.WithHTTPClient(a.http))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (a *agent) post(ctx context.Context, path, accept string) (*http.Response, 
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", accept)
 	r.Header.Set("X-Amzn-Bedrock-AgentCore-Runtime-Session-Id", session)
-	answer, err := a.byHand.Do(r)
+	answer, err := a.http.Do(r)
 	if err != nil {
 		return nil, err
 	}
