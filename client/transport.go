@@ -105,7 +105,8 @@ func WithWebSocketDialer(d *websocket.Dialer) TransportOption {
 
 // WithMaxAttempts sets how often a request is sent at most; the default is 3,
 // and 1 means never again. Only what cannot have run is sent again: see
-// [Error.Retryable].
+// [Error.Retryable]. A service that asks for more than 20 seconds of patience, with
+// Retry-After, is left to the caller.
 func WithMaxAttempts(n int) TransportOption {
 	return func(o *transportOptions) { o.maxAttempts = max(n, 1) }
 }
