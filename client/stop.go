@@ -30,5 +30,7 @@ func (c *Client) StopSession(ctx context.Context, opts ...Option) error {
 		return err
 	}
 	settings.note(answer)
-	return answer.Body.Close()
+	buf := getBuffer()
+	defer putBuffer(buf)
+	return c.transport.readAnswer(opStop, answer, buf) // for the connection to be of use again
 }

@@ -315,7 +315,7 @@ func TestStreamMemory(t *testing.T) {
 	if want != events {
 		t.Errorf("%d events", want)
 	}
-	if grown > 1<<20 {
+	if grown > 4<<20 { // the text is 13 MB; the server allocates, too, between the two readings
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
 }
