@@ -112,7 +112,7 @@ func TestPayloads(t *testing.T) {
 		want string
 		call func() error
 	}{
-		{`null`, func() error {
+		{`{}`, func() error {
 			_, err := client.Invoke[client.None, client.None](t.Context(), c, client.None{})
 			return err
 		}},

@@ -1,10 +1,9 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
@@ -44,29 +43,24 @@ func (r retrier) wait(ctx context.Context, attempt int, failure error, atLeast t
 	}
 }
 
-// payload is the body of a request, which tells whether any of it was sent.
-type payload struct {
-	text  bytes.Reader
-	begun atomic.Bool
+// progress is how far a request has come.
+type progress struct{ atomic.Int32 }
+
+const (
+	progressUnknown   = iota // its HTTP client may not be of package net/http
+	progressWaiting          // for a connection
+	progressConnected        // and perhaps sent
+)
+
+// follow returns a request that tells how far it has come.
+func follow(r *http.Request) (*http.Request, *progress) {
+	p := new(progress)
+	return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { p.CompareAndSwap(progressUnknown, progressWaiting) },
+		GotConn: func(httptrace.GotConnInfo) { p.Store(progressConnected) },
+	})), p
 }
 
-func (p *payload) Read(b []byte) (int, error) {
-	p.begun.Store(true)
-	return p.text.Read(b)
-}
-
-func (*payload) Close() error { return nil }
-
-func setPayload(r *http.Request, text []byte) {
-	p := new(payload)
-	p.text.Reset(text)
-	r.Body, r.ContentLength = p, int64(len(text))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
-}
-
-// unsent reports whether nothing of a request's body was sent, so that the agent
-// cannot have begun with it: there was no connection, for one.
-func unsent(r *http.Request) bool {
-	p, ok := r.Body.(*payload)
-	return ok && !p.begun.Load()
-}
+// unsent reports whether nothing of a request was sent, so that the agent cannot
+// have begun with it.
+func (p *progress) unsent() bool { return p.Load() == progressWaiting }

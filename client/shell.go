@@ -138,7 +138,11 @@ type Shell struct {
 }
 
 // Shell opens a shell in the client's session, or takes over the one with the id
-// in o. It needs the permission bedrock-agentcore:InvokeAgentRuntimeCommandShell.
+// in o. It is AWS's operation InvokeAgentRuntimeCommandShell, which needs the
+// permission of that name; the CLI of AWS asks for another one,
+// bedrock-agentcore:InvokeAgentRuntimeCommandWithWebSocketStream. Agents that were
+// deployed before 5 June 2026 have to be deployed again for it.
+//
 // An id or a size that is none is a [*ParameterError]; a refusal is an [*Error],
 // with status 424 when the container is not ready and 429 when the runtime has ten
 // shells already. For an agent that is reached with [Direct], the error is
@@ -430,11 +434,15 @@ func (s *Shell) run(conn *shellConn) {
 		if time.Since(since) >= shellSteady {
 			attempts = 0
 		}
-		if s.uninstall(conn) {
+		s.uninstall(conn)
+		if !conn.end.lost {
+			if _, left := s.finish(conn.end.exit, conn.end.err); !left {
+				conn.sayGoodbye(websocket.CloseNormalClosure, "")
+				conn.abort()
+			}
 			return
 		}
-		if !conn.end.lost {
-			s.finish(conn.end.exit, conn.end.err)
+		if s.ctx.Err() != nil { // it was this client that left
 			return
 		}
 		var err error
@@ -468,20 +476,11 @@ func (s *Shell) install(conn *shellConn) bool {
 	}
 }
 
-// uninstall takes away a connection that has ended. It reports whether that was
-// for [Shell.Close] or [Shell.Detach], who say goodbye themselves.
-func (s *Shell) uninstall(conn *shellConn) (left bool) {
+// uninstall takes away a connection that has ended.
+func (s *Shell) uninstall(conn *shellConn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.conn = nil
-	left = s.isEnded()
-	s.mu.Unlock()
-	if !left {
-		if !conn.end.lost {
-			conn.sayGoodbye(websocket.CloseNormalClosure, "")
-		}
-		conn.abort()
-	}
-	return left
 }
 
 // connect makes a connection, and waits until the service says that it is made.

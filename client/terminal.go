@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,10 @@ import (
 type Terminal struct {
 	// Stdin is what is typed. If it is a terminal, it is put into raw mode, so that
 	// the shell gets every key as it is pressed. The end of another input is typed
-	// as Ctrl+D.
+	// as Ctrl+D. Nil types nothing.
 	Stdin io.Reader
 	// Stdout shows the output. If it is a terminal, or else Stdin is, the shell gets
-	// its size, and on Unix its later sizes, too.
+	// its size, and on Unix its later sizes, too. Nil discards the output.
 	Stdout io.Writer
 	// DetachKey leaves the shell running and ends Attach when it is pressed, and
 	// not pasted among other text. The CLI of AWS has Ctrl+], which is 0x1d. Zero is
@@ -51,17 +52,19 @@ func (s *Shell) Attach(ctx context.Context, t Terminal) (ExitStatus, error) {
 	input, release := newInput(t.Stdin)
 	defer release()
 
-	go func() {
-		defer func() {
-			if value := recover(); value != nil { // lest the terminal stay raw
-				cancel(&inputPanic{value})
+	if input != nil {
+		go func() {
+			defer func() {
+				if value := recover(); value != nil { // lest the terminal stay raw
+					cancel(&inputPanic{value})
+				}
+			}()
+			if err := s.typeFrom(input, t.DetachKey); err != nil {
+				cancel(err)
 			}
 		}()
-		if err := s.typeFrom(input, t.DetachKey); err != nil {
-			cancel(err)
-		}
-	}()
-	err = s.show(ctx, t.Stdout)
+	}
+	err = s.show(ctx, cmp.Or(t.Stdout, io.Discard))
 	if panicked, ok := errors.AsType[*inputPanic](context.Cause(ctx)); ok {
 		panic(panicked.value)
 	}

@@ -48,6 +48,18 @@ func TestAttach(t *testing.T) {
 			}
 		})
 	})
+	t.Run("nothing", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			service, _, puppets := servePuppets(t)
+			shell := openShell(t, service, client.ShellOptions{})
+			p := <-puppets
+			p.says("hello")
+			p.exits(1)
+			if exit, err := shell.Attach(t.Context(), client.Terminal{}); exit != (client.ExitStatus{Code: 1}) || err != nil {
+				t.Errorf("the shell has ended with %v, %v", exit, err)
+			}
+		})
+	})
 	t.Run("detach key", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			service, _, puppets := servePuppets(t)

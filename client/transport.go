@@ -191,7 +191,7 @@ func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTransport(directAddress{base}, nil, newTransportOptions(opts)), nil
+	return newTransport(newDirectAddress(base), nil, newTransportOptions(opts)), nil
 }
 
 func parseBaseURL(what, text string) (*url.URL, error) {
@@ -213,19 +213,21 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
 }
 
-// directAddress is an agent that is reached without AgentCore.
-type directAddress struct{ base *url.URL }
+// directAddress has the URLs of an agent that is reached without AgentCore.
+type directAddress map[operation]*url.URL
+
+func newDirectAddress(base *url.URL) directAddress {
+	return directAddress{
+		opInvoke:    base.JoinPath("invocations"),
+		opConnect:   base.JoinPath("ws"),
+		opPing:      base.JoinPath("ping"),
+		opAgentCard: base.JoinPath(".well-known/agent-card.json"),
+	}
+}
 
 func (a directAddress) url(op operation) (*url.URL, error) {
-	switch op {
-	case opInvoke:
-		return a.base.JoinPath("invocations"), nil
-	case opConnect:
-		return a.base.JoinPath("ws"), nil
-	case opPing:
-		return a.base.JoinPath("ping"), nil
-	case opAgentCard:
-		return a.base.JoinPath(".well-known/agent-card.json"), nil
+	if u, ok := a[op]; ok {
+		return new(*u), nil
 	}
 	return nil, fmt.Errorf("%s: %w for an agent that is reached directly: AgentCore does it", op, errors.ErrUnsupported)
 }
@@ -255,12 +257,13 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		r, progress := follow(r)
 		answer, err := t.http.Do(r)
 		if err == nil && answer.StatusCode/100 == 2 {
 			return answer, nil
 		}
 		if err != nil {
-			if (c.replayable || unsent(r)) && t.retry.wait(ctx, attempt, err, 0) {
+			if (c.replayable || progress.unsent()) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
 			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
@@ -297,16 +300,13 @@ func (t *Transport) newRequest(ctx context.Context, c call) (*http.Request, erro
 		return nil, err
 	}
 	addQuery(u, c.query)
-	r, err := http.NewRequestWithContext(ctx, c.method, "", nil)
+	r, err := http.NewRequestWithContext(ctx, c.method, "", bytes.NewReader(c.body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.op, err)
 	}
 	r.URL = u
 	r.Host = cmp.Or(c.header.Get("Host"), u.Host)
 	r.Header = c.header.Clone()
-	if len(c.body) > 0 {
-		setPayload(r, c.body)
-	}
 	if t.auth != nil {
 		if err := t.auth.authorize(ctx, r, c.body); err != nil {
 			return nil, err

@@ -75,7 +75,7 @@ func TestPythonCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := output[[]map[string]credentials](t, python(t, "credentials.py", clock.Format(time.RFC3339), string(text)))
+	theirs := output[[]map[string]credentials](t, python(t, "credentials.py", clock.Format("2006-01-02T15:04:05-07:00"), string(text)))
 	for i, name := range names {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

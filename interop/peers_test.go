@@ -92,21 +92,17 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 func output[T any](t *testing.T, cmd *exec.Cmd) T {
 	t.Helper()
 	var result T
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		if cmd.Process != nil {
-			_ = cmd.Process.Kill()
-		}
-	})()
-	printed, err := cmd.Output()
-	if err != nil {
+	var printed, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() }).Stop()
+	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, complaints.String())
 	}
-	if err := json.Unmarshal(printed, &result); err != nil {
-		t.Fatalf("%v: %v: it has printed\n%s", cmd, err, printed)
+	if err := json.Unmarshal(printed.Bytes(), &result); err != nil {
+		t.Fatalf("%v: %v: it has printed\n%s", cmd, err, printed.String())
 	}
 	return result
 }

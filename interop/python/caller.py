@@ -64,13 +64,10 @@ async def talk_async(call):
         async with websockets.asyncio.client.connect(call["url"], additional_headers=call["header"]) as socket:
             for text in call["say"]:
                 await socket.send(text)
-                async with asyncio.timeout(PATIENCE):
-                    async for message in socket:
-                        heard.append(message)
-                        if call["until"] in message:
-                            break
-                    else:
-                        return {"heard": heard, "code": socket.close_code, "reason": socket.close_reason}
+                while True:
+                    heard.append(await asyncio.wait_for(socket.recv(), PATIENCE))
+                    if call["until"] in heard[-1]:
+                        break
             await socket.close(1000, "that is all")
             return {"heard": heard, "code": socket.close_code, "reason": socket.close_reason}
     except websockets.ConnectionClosed as end:
