@@ -34,6 +34,7 @@ type copier struct {
 	structs   []structPair
 	instances []instancePair
 	originals map[*types.Var]*types.Var // of the fields of copies
+	declaring need                      // of the copy that is being declared
 	reported  map[types.Object]bool
 	// incomplete are structs that have a field without a counterpart.
 	incomplete map[*types.Struct]bool
@@ -51,13 +52,17 @@ type copied struct {
 }
 
 // structPair is a struct and its copy.
-type structPair struct{ original, copy *types.Struct }
+type structPair struct {
+	original, copy *types.Struct
+	need           need
+}
 
 // instancePair is an instance of a generic type and its counterpart in the client.
 type instancePair struct {
 	original *types.Named
 	origin   *types.Named // of the counterpart
 	args     []types.Type
+	need     need
 }
 
 // need is what needs a type: a place in a payload.
@@ -293,11 +298,21 @@ func (c *copier) declare(names map[*copied]string) {
 		e.named.SetTypeParams(params)
 	}
 	for _, e := range c.copies {
+		c.declaring = e.need
 		for param := range e.origin.TypeParams().TypeParams() {
 			c.params[param].SetConstraint(c.constraint(param.Constraint()))
 		}
 		e.named.SetUnderlying(c.typ(e.origin.Underlying()).Underlying())
 	}
+}
+
+// needOf returns what needs a struct, or an instance of a generic type. Of those in
+// constraints, that is what needs the type with the parameter.
+func (c *copier) needOf(t types.Type) need {
+	if at, known := c.needs[t]; known {
+		return at
+	}
+	return c.declaring
 }
 
 var anyType = types.Universe.Lookup("any").Type()
@@ -353,7 +368,7 @@ func (c *copier) namedType(t *types.Named) types.Type {
 	for arg := range t.TypeArgs().Types() {
 		args = append(args, c.typ(arg))
 	}
-	c.instances = append(c.instances, instancePair{t, origin, args})
+	c.instances = append(c.instances, instancePair{t, origin, args, c.needOf(t)})
 	instance, _ := types.Instantiate(nil, origin, args, false) // checkInstances has a place for what is wrong
 	return instance
 }
@@ -467,7 +482,7 @@ func (c *copier) isWritable(t types.Type) bool {
 
 // structType copies the fields that JSON sees.
 func (c *copier) structType(t *types.Struct) *types.Struct {
-	at := c.needs[t]
+	at := c.needOf(t)
 	var fields []*types.Var
 	var tags []string
 	taken := make(map[string]bool)
@@ -492,7 +507,7 @@ func (c *copier) structType(t *types.Struct) *types.Struct {
 		fields, tags = append(fields, field), append(tags, tag)
 	}
 	copied := types.NewStruct(fields, tags)
-	c.structs = append(c.structs, structPair{t, copied})
+	c.structs = append(c.structs, structPair{t, copied, at})
 	return copied
 }
 

@@ -16,7 +16,7 @@ func (c *copier) verify() {
 	}
 	for _, pair := range c.structs {
 		c.verifyFields(pair)
-		c.verifyOmitZero(pair.original, pair.copy, c.needs[pair.original])
+		c.verifyOmitZero(pair.original, pair.copy, pair.need)
 	}
 	for _, pair := range c.instances {
 		c.verifyInstance(pair)
@@ -89,7 +89,7 @@ func (c *copier) verifyFields(pair structPair) {
 		return list
 	}
 	if !c.incomplete[pair.original] && !slices.Equal(visible(pair.original), visible(pair.copy)) {
-		c.report(c.needs[pair.original], "a copy of this struct for the client would have other fields in JSON: give those that clash names with a json tag%s", orOff)
+		c.report(pair.need, "a copy of this struct for the client would have other fields in JSON: give those that clash names with a json tag%s", orOff)
 	}
 }
 
@@ -122,7 +122,7 @@ func (c *copier) verifyOmitZero(original, copied *types.Struct, at need) {
 
 // verifyInstance reports type arguments that do not fit in the client.
 func (c *copier) verifyInstance(pair instancePair) {
-	at := c.needs[pair.original]
+	at := pair.need
 	instance, err := types.Instantiate(nil, pair.origin, pair.args, true)
 	if err != nil {
 		remedy := "move what is copied to a package that can be imported"
