@@ -129,8 +129,23 @@ func (p *place) deploy(t *testing.T, arn string, agent dataplane.Agent) {
 // sdk returns the AWS SDK's client.
 func (p *place) sdk(opts ...func(*bedrockagentcore.Options)) *bedrockagentcore.Client {
 	return bedrockagentcore.New(bedrockagentcore.Options{
-		Region: region, Credentials: provider(credentials), BaseEndpoint: aws.String(p.url), HTTPClient: p.http,
+		Region: region, Credentials: provider(credentials), BaseEndpoint: aws.String(p.url),
+		HTTPClient: &http.Client{Transport: plainBodies{p.http.Transport}},
 	}, opts...)
+}
+
+// plainBodies is an [http.RoundTripper] for the AWS SDK, which closes the body of a
+// request when the answer begins. Should that be before net/http has looked for the
+// body's end, the WriteTo of smithy-go's bodies (v1.28.8) fails with io.EOF, and
+// net/http breaks the connection off. Their Read does not fail.
+type plainBodies struct{ http.RoundTripper }
+
+func (p plainBodies) RoundTrip(r *http.Request) (*http.Response, error) {
+	plain := *r
+	if r.Body != nil {
+		plain.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return p.RoundTripper.RoundTrip(&plain)
 }
 
 // ours returns this project's client.
