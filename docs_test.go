@@ -24,33 +24,39 @@ import (
 // docsImports are the packages that declarations in the docs use, which unlike
 // programs have no imports of their own.
 var docsImports = map[string]string{
-	"analysis":     "golang.org/x/tools/go/analysis",
-	"aws":          "github.com/aws/aws-sdk-go-v2/aws",
-	"bufio":        "bufio",
-	"bytes":        "bytes",
-	"configbundle": "github.com/agentcore-go/agentcore/runtime/configbundle",
-	"context":      "context",
-	"control":      "github.com/aws/aws-sdk-go-v2/service/bedrockagentcorecontrol",
-	"errors":       "errors",
-	"fmt":          "fmt",
-	"gen":          "github.com/agentcore-go/agentcore/gen",
-	"http":         "net/http",
-	"io":           "io",
-	"iter":         "iter",
-	"json":         "encoding/json",
-	"os":           "os",
-	"redis":        "github.com/redis/go-redis/v9",
-	"redisstore":   "github.com/agentcore-go/agentcore/runtime/redisstore",
-	"runtime":      "github.com/agentcore-go/agentcore/runtime",
-	"slog":         "log/slog",
-	"sql":          "database/sql",
-	"storetest":    "github.com/agentcore-go/agentcore/runtime/storetest",
-	"testing":      "testing",
-	"websocket":    "github.com/gorilla/websocket",
+	"analysis":        "golang.org/x/tools/go/analysis",
+	"aws":             "github.com/aws/aws-sdk-go-v2/aws",
+	"bufio":           "bufio",
+	"bytes":           "bytes",
+	"chatclient":      "github.com/agentcore-go/agentcore/examples/chat/chatclient",
+	"client":          "github.com/agentcore-go/agentcore/client",
+	"configbundle":    "github.com/agentcore-go/agentcore/runtime/configbundle",
+	"context":         "context",
+	"control":         "github.com/aws/aws-sdk-go-v2/service/bedrockagentcorecontrol",
+	"errors":          "errors",
+	"fmt":             "fmt",
+	"gen":             "github.com/agentcore-go/agentcore/gen",
+	"helloclient":     "github.com/agentcore-go/agentcore/examples/hello/helloclient",
+	"http":            "net/http",
+	"io":              "io",
+	"iter":            "iter",
+	"json":            "encoding/json",
+	"os":              "os",
+	"redis":           "github.com/redis/go-redis/v9",
+	"redisstore":      "github.com/agentcore-go/agentcore/runtime/redisstore",
+	"runtime":         "github.com/agentcore-go/agentcore/runtime",
+	"slog":            "log/slog",
+	"sql":             "database/sql",
+	"storetest":       "github.com/agentcore-go/agentcore/runtime/storetest",
+	"streamingclient": "github.com/agentcore-go/agentcore/examples/streaming/streamingclient",
+	"testing":         "testing",
+	"time":            "time",
+	"websocket":       "github.com/gorilla/websocket",
 }
 
-// TestDocsCode compiles the Go in docs: each block that begins with a package
-// clause as a program of its own, and the other blocks of a page, which are
+// TestDocsCode compiles the Go in docs: each block that begins with the clause of
+// a program as one of its own, those that begin with another package's clause as
+// that package and its tests, and the other blocks of a page, which are
 // declarations, as one package. Directives are generated from.
 func TestDocsCode(t *testing.T) {
 	if err := testmodule.DependOnSources(); err != nil {
@@ -71,11 +77,17 @@ func TestDocsCode(t *testing.T) {
 				t.Errorf("%s:%d: gofmt would write\n%s", page, block.line, pretty)
 			}
 			name := strings.TrimSuffix(filepath.Base(page), ".md")
-			dir, file, head := name, fmt.Sprintf("block%d.go", block.line), "" // a program has its own head
-			if strings.HasPrefix(block.text, "package ") {
-				dir, file = fmt.Sprint(name, block.line), "main.go"
-			} else {
+			dir, file, head := name, fmt.Sprintf("block%d.go", block.line), "" // a file has its own head
+			clause, _, _ := strings.Cut(block.text, "\n")
+			switch own, ok := strings.CutPrefix(clause, "package "); {
+			case !ok:
 				head = "package " + name + importsOf(t, block.text)
+			case own == "main":
+				dir = fmt.Sprint(name, block.line)
+			case strings.HasSuffix(own, "_test"):
+				dir, file = strings.TrimSuffix(own, "_test"), fmt.Sprintf("block%d_test.go", block.line)
+			default:
+				dir = own
 			}
 			// The lines are those of the page.
 			source := strings.Repeat("\n", block.line-2) + head + "\n" + block.text
@@ -133,7 +145,7 @@ func TestDocsOptions(t *testing.T) {
 // TestDocsNames checks that what the docs call by the name of a package, or of a
 // type of the package runtime, is there.
 func TestDocsNames(t *testing.T) {
-	packages := map[string]map[string]bool{"runtime": exported(t, "runtime")}
+	packages := map[string]map[string]bool{"runtime": exported(t, "runtime"), "client": exported(t, "client")}
 	for _, name := range []string{"redisstore", "configbundle", "storetest"} {
 		packages[name] = exported(t, filepath.Join("runtime", name))
 	}

@@ -74,6 +74,25 @@ func TestReadmeOwnModule(t *testing.T) {
 	if console := code(t, section, "console", 0); !strings.Contains(console, strings.TrimSpace(got)) {
 		t.Errorf("the stream is\n%s\nand the README shows\n%s", got, console)
 	}
+	t.Run("client", func(t *testing.T) { askOwnAgent(t, dir, base) })
+}
+
+// askOwnAgent calls the agent with the program that the README shows.
+func askOwnAgent(t *testing.T, dir, base string) {
+	const here = "http://localhost:8080"
+	program := code(t, readmeSection(t, "Clients"), "go", 0)
+	if !strings.Contains(program, here) {
+		t.Fatalf("the program does not call %s", here)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "ask"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ask", "main.go"), []byte(strings.ReplaceAll(program, here, base)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := shell(t, dir, "go vet ./ask && go run ./ask"); err != nil || out != "You\nsaid:\nhi\nthere\n" {
+		t.Errorf("asking the agent: %v\n%s", err, out)
+	}
 }
 
 // TestReadmeDirectives checks that the README shows real diagnostics: they are
