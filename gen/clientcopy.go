@@ -360,6 +360,9 @@ func (c *copier) tuple(t *types.Tuple) *types.Tuple {
 }
 
 func (c *copier) namedType(t *types.Named) types.Type {
+	if i, ok := t.Underlying().(*types.Interface); ok && i.NumMethods() > 0 && c.byOrigin[t.Origin()] == nil {
+		return c.typ(i) // what the client could refer to, but decode nothing into
+	}
 	origin := c.counterpart(t.Origin())
 	if t.TypeArgs().Len() == 0 {
 		return origin

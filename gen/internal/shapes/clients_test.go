@@ -45,6 +45,7 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_foreign/payload_foreignclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_generic"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_generic/payload_genericclient"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_interface/payload_interfaceclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_pointer"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_pointer/payload_pointerclient"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_struct"
@@ -242,6 +243,10 @@ var calls = map[string]call{
 		}
 		returns(t, &payload_generic.Page[string, payload_struct.Place]{Items: map[string]payload_struct.Place{"lisbon": {Name: "Lisbon"}}})(
 			payloadgenericclient.New(transport).Find(ctx, payload_generic.Query[payload_generic.Range[time.Time]]{Filter: may}))
+	},
+	"payload_interface": func(ctx context.Context, t *testing.T, transport *client.Transport) {
+		yields(t, payloadinterfaceclient.New(transport).Draw(ctx),
+			any(map[string]any{"side": json.Number("1")}), any(map[string]any{"radius": json.Number("2")}))
 	},
 	"payload_pointer": func(ctx context.Context, t *testing.T, transport *client.Transport) {
 		agent := payloadpointerclient.New(transport)

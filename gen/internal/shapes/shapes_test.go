@@ -62,6 +62,7 @@ import (
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_foreign"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_generic"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_imported"
+	"github.com/agentcore-go/agentcore/testdata/shapes/payload_interface"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_map"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_marshaler"
 	"github.com/agentcore-go/agentcore/testdata/shapes/payload_pointer"
@@ -632,6 +633,9 @@ var shapes = map[string]shape{
 		answers(`{"b":9007199254740993,"a":"<"}`, `{"value":{"b":9007199254740993,"a":"<"}}`),
 		answers(`null`, `{"value":null}`),
 		fails(`{} {}`, 400, `{"error":"Invalid JSON","details":"invalid character '{' after top-level value (byte 4)"}`),
+	}},
+	"payload_interface": {payload_interface.NewServer, []step{
+		streams(`null`, `{"side":1}`, `{"radius":2}`),
 	}},
 	"payload_any": {payload_any.NewServer, []step{
 		answers(`9007199254740993`, `{"type":"json.Number","value":9007199254740993}`),
