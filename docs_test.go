@@ -30,6 +30,7 @@ var docsImports = map[string]string{
 	"bytes":           "bytes",
 	"chatclient":      "github.com/agentcore-go/agentcore/examples/chat/chatclient",
 	"client":          "github.com/agentcore-go/agentcore/client",
+	"config":          "github.com/aws/aws-sdk-go-v2/config",
 	"configbundle":    "github.com/agentcore-go/agentcore/runtime/configbundle",
 	"context":         "context",
 	"control":         "github.com/aws/aws-sdk-go-v2/service/bedrockagentcorecontrol",
