@@ -4,122 +4,135 @@
 package examples_test
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
-	"github.com/agentcore-go/agentcore/internal/testmodule"
+	"github.com/agentcore-go/agentcore/examples/internal/process"
 )
 
-// patience bounds waits that a working example ends at once.
-const patience = 30 * time.Second
+// agents are the examples that serve; caller calls them.
+var agents = []string{"hello", "streaming", "chat", "assistant", "background", "gateway"}
 
 func TestReadmes(t *testing.T) {
-	if err := testmodule.DependOnSources(); err != nil {
+	bin := t.TempDir()
+	if err := process.Build(bin); err != nil {
 		t.Fatal(err)
 	}
-	bin := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./...").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	for _, name := range []string{"hello", "streaming", "chat", "assistant", "background", "gateway"} {
+	for _, name := range agents {
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(name, "README.md"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if run := "```sh\ngo run ./examples/" + name + "\n```\n"; !strings.Contains(string(text), run) {
+			text := read(t, name)
+			if run := "```sh\ngo run ./examples/" + name + "\n```\n"; !strings.Contains(text, run) {
 				t.Errorf("the README does not say\n%s", run)
 			}
-			blocks := strings.Split(string(text), "\n```console\n")[1:]
-			if len(blocks) == 0 {
-				t.Fatal("the README calls nothing")
-			}
-			r := &reader{host: start(t, filepath.Join(bin, name)), ids: make(map[string]string)}
-			for _, block := range blocks {
-				block, _, _ = strings.Cut(block, "\n```")
-				for call := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
-					command, want, _ := strings.Cut(call, "\n")
-					r.follow(t, command, want)
-				}
-			}
+			host := process.Start(t, filepath.Join(bin, name))
+			newReader(bin, map[string]string{name: host}).followAll(t, text)
 		})
 	}
+	t.Run("caller", func(t *testing.T) {
+		text := read(t, "caller")
+		hosts := make(map[string]string)
+		for _, name := range agents {
+			if strings.Contains(text, "```sh\ngo run ./examples/"+name+"\n```\n") {
+				hosts[name] = process.Start(t, filepath.Join(bin, name))
+			}
+		}
+		newReader(bin, hosts).followAll(t, text)
+	})
 }
 
-// start starts a program and returns its address when it answers. When the test
-// ends, it must end well on SIGTERM.
-func start(t *testing.T, program string) (host string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// The Go in the READMEs is that of caller.
+func TestReadmeCode(t *testing.T) {
+	var source strings.Builder
+	files, err := filepath.Glob(filepath.Join("caller", "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-
-	var logged bytes.Buffer
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), fmt.Sprint("PORT=", port), "OPENAI_BASE_URL=", "AGENT_TOKEN=")
-	cmd.Stdout, cmd.Stderr = &logged, &logged
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Errorf("it ended with %v:\n%s", err, logged.String())
-		}
-	})
-
-	host = fmt.Sprint("127.0.0.1:", port)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ping, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/ping", nil)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer, err := http.DefaultClient.Do(ping); err == nil {
-			answer.Body.Close()
-			return host
-		}
-		select {
-		case <-tick.C:
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("it ended with %v:\n%s", err, logged.String())
-		case <-ctx.Done():
-			t.Fatal("it does not answer")
+		source.Write(text)
+	}
+	blocks := 0
+	for _, name := range append(agents, "caller") {
+		for _, block := range strings.Split(read(t, name), "\n```go\n")[1:] {
+			blocks++
+			if block, _, _ = strings.Cut(block, "```"); !strings.Contains(source.String(), block) {
+				t.Errorf("the README of %s shows what caller has not:\n%s", name, block)
+			}
 		}
 	}
+	if blocks == 0 {
+		t.Error("no README shows Go")
+	}
+}
+
+func read(t *testing.T, example string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(example, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // reader does what a README says.
 type reader struct {
-	host string
-	ids  map[string]string // the real ones, by those in the README
+	bin   string            // where the examples are, built
+	hosts map[string]string // of the agents that run, by name
+	ids   map[string]string // the real ones, by those in the README
+}
+
+func newReader(bin string, hosts map[string]string) *reader {
+	return &reader{bin: bin, hosts: hosts, ids: make(map[string]string)}
+}
+
+// followAll does all that a README shows on a console.
+func (r *reader) followAll(t *testing.T, readme string) {
+	t.Helper()
+	blocks := strings.Split(readme, "\n```console\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("the README calls nothing")
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "\n```")
+		for call := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
+			command, want, _ := strings.Cut(call, "\n")
+			r.follow(t, command, want)
+		}
+	}
+}
+
+// host returns where the agent listens that curl and websocat talk to: they do in
+// the README of one.
+func (r *reader) host(t *testing.T) string {
+	t.Helper()
+	if len(r.hosts) != 1 {
+		t.Fatalf("%d agents are there", len(r.hosts))
+	}
+	for _, host := range r.hosts {
+		return host
+	}
+	return ""
 }
 
 var (
 	word  = regexp.MustCompile(`'[^']*'|[^ ]+`)
+	typed = regexp.MustCompile(`^printf '([^']*)' \| `)
 	id    = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	since = regexp.MustCompile(`"time_of_last_update":\d+`)
 )
@@ -128,11 +141,20 @@ var (
 // is as shown: what goes on in the background takes a moment.
 func (r *reader) follow(t *testing.T, command, want string) {
 	t.Helper()
-	var words []string
+	stdin := ""
+	if input := typed.FindStringSubmatch(command); input != nil {
+		stdin = strings.ReplaceAll(input[1], `\n`, "\n")
+		command = strings.TrimPrefix(command, input[0])
+	}
+	var env, words []string
 	for _, w := range word.FindAllString(command, -1) {
+		if len(words) == 0 && strings.Contains(w, "=") {
+			env = append(env, w)
+			continue
+		}
 		words = append(words, strings.Trim(w, "'"))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), process.Patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -143,6 +165,11 @@ func (r *reader) follow(t *testing.T, command, want string) {
 			got = r.curl(t, ctx, words[1:])
 		case "websocat":
 			got = r.websocat(t, ctx, want)
+		case "go":
+			if len(words) < 3 || words[1] != "run" || words[2] != "./examples/caller" {
+				t.Fatalf("%s: unknown", command)
+			}
+			got = r.caller(t, ctx, stdin, env, words[3:])
 		default:
 			t.Fatalf("%s: unknown", command)
 		}
@@ -183,7 +210,7 @@ func (r *reader) curl(t *testing.T, ctx context.Context, args []string) string {
 			method, body = http.MethodPost, args[i]
 			header.Set("Content-Type", "application/x-www-form-urlencoded")
 		default:
-			url = "http://" + strings.Replace(args[i], "localhost:8080", r.host, 1)
+			url = "http://" + strings.Replace(args[i], "localhost:8080", r.host(t), 1)
 		}
 	}
 	for shown, real := range r.ids {
@@ -206,11 +233,39 @@ func (r *reader) curl(t *testing.T, ctx context.Context, args []string) string {
 	return string(text)
 }
 
+// caller runs the example of that name, and returns what a terminal shows. The
+// agent that is called is where the test has started it.
+func (r *reader) caller(t *testing.T, ctx context.Context, stdin string, env, args []string) string {
+	t.Helper()
+	for _, arg := range args {
+		if host, ok := r.hosts[arg]; ok && !slices.Contains(args, "-url") {
+			args = append([]string{"-url", "http://" + host}, args...)
+			break
+		}
+	}
+	for i, arg := range args {
+		if real, ok := r.ids[arg]; ok {
+			args[i] = real
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "caller"), args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin = strings.NewReader(stdin)
+	shown, err := cmd.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
+		return fmt.Sprintf("%sexit status %d\n", shown, cmd.ProcessState.ExitCode()) // which go run adds
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(shown)
+}
+
 // websocat sends the lines that were typed, and receives as many as were
 // answered.
 func (r *reader) websocat(t *testing.T, ctx context.Context, lines string) (got string) {
 	t.Helper()
-	conn, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+r.host+"/ws", nil)
+	conn, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+r.host(t)+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,13 +11,13 @@ import (
 )
 
 // A program that imports only this package links none of what other packages of
-// the module are for.
+// the module are for, and an agent imports only this package.
 func TestDependencies(t *testing.T) {
 	unwanted := []string{
 		"github.com/aws/", "golang.org/x/tools/", "golang.org/x/mod/", "github.com/dave/jennifer/", "go/types/", "testing/",
 		"github.com/agentcore-go/agentcore/gen/",
 	}
-	for _, dep := range dependencies(t, "./runtime") {
+	for _, dep := range dependencies(t, append(exampleAgents(t), "./runtime")...) {
 		for _, prefix := range unwanted {
 			if strings.HasPrefix(dep+"/", prefix) || strings.Contains(dep, "redis") {
 				t.Errorf("the package links %s", dep)
@@ -25,15 +26,33 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 	links := func(dep string) bool { return strings.HasPrefix(dep, "github.com/aws/") }
-	if deps := dependencies(t, "./runtime/configbundle"); !slices.ContainsFunc(deps, links) {
-		t.Errorf("the package configbundle links no AWS SDK, so that this test proves nothing: %q", deps)
+	for _, pattern := range []string{"./runtime/configbundle", "./examples/caller"} {
+		if deps := dependencies(t, pattern); !slices.ContainsFunc(deps, links) {
+			t.Errorf("%s links no AWS SDK, so that this test proves nothing: %q", pattern, deps)
+		}
 	}
 }
 
-// dependencies returns the paths of all packages that a package is linked with.
-func dependencies(t *testing.T, pattern string) []string {
+// exampleAgents returns the examples that are agents: those with a client.
+func exampleAgents(t *testing.T) (patterns []string) {
 	t.Helper()
-	list := exec.Command("go", "list", "-deps", pattern)
+	clients, err := filepath.Glob(filepath.Join(testmodule.Root(), "examples", "*", "*client"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range clients {
+		patterns = append(patterns, "./examples/"+filepath.Base(filepath.Dir(dir)))
+	}
+	if len(patterns) < 6 {
+		t.Fatalf("the examples with clients are %q", patterns)
+	}
+	return patterns
+}
+
+// dependencies returns the paths of all packages that packages are linked with.
+func dependencies(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	list := exec.Command("go", append([]string{"list", "-deps"}, patterns...)...)
 	list.Dir = testmodule.Root()
 	out, err := list.Output()
 	if err != nil {
@@ -41,7 +60,7 @@ func dependencies(t *testing.T, pattern string) []string {
 	}
 	deps := strings.Fields(string(out))
 	if len(deps) < 20 {
-		t.Fatalf("go list -deps %s says only %q", pattern, deps)
+		t.Fatalf("go list -deps %s says only %q", patterns, deps)
 	}
 	return deps
 }

@@ -79,34 +79,6 @@ func TestHistoryIsBounded(t *testing.T) {
 	client.bye()
 }
 
-func TestInterrupt(t *testing.T) {
-	model := make(puppet)
-	client := connect(t, model)
-
-	client.say("tell me everything")
-	first := <-model
-	first.says("Well, ")
-	client.hear(Heard{Turn: 1, Text: "Well, "})
-
-	client.say("stop")
-	<-first.ctx.Done()
-	first.ends(first.ctx.Err())
-	client.hear(Heard{Turn: 1, End: Interrupted})
-
-	second := <-model
-	second.says("Yes?")
-	second.ends(nil)
-	client.hear(Heard{Turn: 2, Text: "Yes?"}, Heard{Turn: 2, End: Done})
-	if got, want := second.asked, []llm.Message{
-		{Role: llm.RoleUser, Content: "tell me everything"},
-		{Role: llm.RoleAssistant, Content: "Well, "},
-		{Role: llm.RoleUser, Content: "stop"},
-	}; !slices.Equal(got, want) {
-		t.Errorf("the model was asked %q\nwant %q", got, want)
-	}
-	client.bye()
-}
-
 func TestModelFails(t *testing.T) {
 	model := make(puppet)
 	client := connect(t, model)
@@ -118,23 +90,6 @@ func TestModelFails(t *testing.T) {
 	(<-model).ends(nil)
 	client.hear(Heard{Turn: 2, End: Done})
 	client.bye()
-}
-
-// Connections have histories of their own.
-func TestConnections(t *testing.T) {
-	model := make(puppet)
-	_, url := serve(t, model)
-	for range 2 {
-		client := dial(t, url)
-		client.say("hello")
-		reply := <-model
-		if got := len(reply.asked); got != 1 {
-			t.Errorf("the model was asked %d messages, want 1", got)
-		}
-		reply.ends(nil)
-		client.hear(Heard{Turn: 1, End: Done})
-		client.bye()
-	}
 }
 
 func TestClientLeaves(t *testing.T) {
@@ -175,14 +130,14 @@ func TestModelPanics(t *testing.T) {
 	}
 }
 
-// client is the other end of a conversation.
-type client struct {
+// peer is the other end of a conversation, without a client.
+type peer struct {
 	*websocket.Conn
 	t *testing.T
 }
 
 // connect serves an agent with a model, and dials it.
-func connect(t *testing.T, model llm.Model) client {
+func connect(t *testing.T, model llm.Model) peer {
 	t.Helper()
 	_, url := serve(t, model)
 	return dial(t, url)
@@ -202,17 +157,17 @@ func serve(t *testing.T, model llm.Model) (agent *runtime.Server, url string) {
 	return agent, "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
 }
 
-func dial(t *testing.T, url string) client {
+func dial(t *testing.T, url string) peer {
 	t.Helper()
 	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return client{conn, t}
+	return peer{conn, t}
 }
 
-func (c client) say(text string) {
+func (c peer) say(text string) {
 	c.t.Helper()
 	if err := c.WriteJSON(Say{Text: text}); err != nil {
 		c.t.Fatal(err)
@@ -220,7 +175,7 @@ func (c client) say(text string) {
 }
 
 // hear expects the next pieces.
-func (c client) hear(pieces ...Heard) {
+func (c peer) hear(pieces ...Heard) {
 	c.t.Helper()
 	for _, want := range pieces {
 		var got Heard
@@ -234,7 +189,7 @@ func (c client) hear(pieces ...Heard) {
 }
 
 // bye ends the conversation, and expects the agent to say goodbye too.
-func (c client) bye() {
+func (c peer) bye() {
 	c.t.Helper()
 	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	if err := c.WriteMessage(websocket.CloseMessage, goodbye); err != nil {
