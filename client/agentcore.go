@@ -27,7 +27,8 @@ import (
 //
 // The endpoint is that of the region, unless [WithEndpoint] gives one, or the
 // environment does: BEDROCK_AGENTCORE_DP_ENDPOINT, which has to be a host of
-// AWS, AWS_ENDPOINT_URL_BEDROCK_AGENTCORE, or the base endpoint of cfg.
+// AWS, AWS_ENDPOINT_URL_BEDROCK_AGENTCORE unless
+// AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true, or the base endpoint of cfg.
 func AgentCore(cfg aws.Config, runtime string, opts ...TransportOption) (*Transport, error) {
 	o := newTransportOptions(opts)
 	at, err := newDeployed(runtime, cfg.Region, aws.ToString(cfg.BaseEndpoint), o)
@@ -110,6 +111,7 @@ var (
 	// regionPattern is the Python SDK's, and has a place for eusc-de-east-1 as well.
 	// A crafted region must not lead a signed request to another host.
 	regionPattern    = regexp.MustCompile(`\A[a-z]{2,4}(-[a-z]+)+-[0-9]+\z`)
+	partitionPattern = regexp.MustCompile(`\Aaws(-[a-z]+)*\z`)
 	accountPattern   = regexp.MustCompile(`\A[0-9]{12}\z`)
 	runtimePattern   = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
 	qualifierPattern = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9_]{0,47}\z`)
@@ -153,8 +155,15 @@ func newDeployed(runtime, region, baseEndpoint string, o transportOptions) (*dep
 		}
 		d.query.Set("qualifier", o.qualifier)
 	}
-	d.endpoint, err = endpointOf(o.endpoint, baseEndpoint, d.region, suffixes[partition])
-	return d, err
+	if d.endpoint, err = endpointOf(o.endpoint, baseEndpoint); d.endpoint != nil || err != nil {
+		return d, err
+	}
+	suffix, known := suffixes[partition]
+	if !known {
+		return nil, &ParameterError{"runtime ARN", runtime, "what the hosts of partition " + partition + " are called is not known here: give its endpoint with WithEndpoint"}
+	}
+	d.endpoint = &url.URL{Scheme: "https", Host: "bedrock-agentcore." + d.region + "." + suffix}
+	return d, nil
 }
 
 // parseARN returns the partition and the region of a runtime's ARN.
@@ -168,8 +177,8 @@ func parseARN(arn string) (partition, region string, err error) {
 	}
 	id, isRuntime := strings.CutPrefix(part[5], "runtime/")
 	switch {
-	case suffixes[part[1]] == "":
-		return bad("there is no partition " + part[1] + ": it is aws, aws-us-gov, aws-cn or aws-eusc")
+	case !partitionPattern.MatchString(part[1]):
+		return bad("there is no partition " + part[1] + ": it is aws, or begins so, as aws-us-gov does")
 	case !isRuntime:
 		return bad("it is not that of a runtime, which ends with runtime/ID")
 	case part[3] == "" || part[4] == "" || id == "":
@@ -186,8 +195,8 @@ func parseARN(arn string) (partition, region string, err error) {
 	return part[1], part[3], nil
 }
 
-// endpointOf returns the endpoint to call, of which the first that is given counts.
-func endpointOf(option, baseEndpoint, region, suffix string) (*url.URL, error) {
+// endpointOf returns the endpoint that is given, of which the first counts, or nil.
+func endpointOf(option, baseEndpoint string) (*url.URL, error) {
 	if option != "" {
 		return parseBaseURL("endpoint", option)
 	}
@@ -204,15 +213,14 @@ func endpointOf(option, baseEndpoint, region, suffix string) (*url.URL, error) {
 		}
 		return nil, &ParameterError{variable, text, "it is no https URL of AWS: for another host, use WithEndpoint"}
 	}
-	if ignore := os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"); !strings.EqualFold(ignore, "true") {
-		if text := os.Getenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE"); text != "" {
-			return parseBaseURL("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", text)
-		}
-		if baseEndpoint != "" {
-			return parseBaseURL("base endpoint of the AWS configuration", baseEndpoint)
-		}
+	const own = "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE" // as in all SDKs of AWS, like what turns it off
+	if text := os.Getenv(own); text != "" && !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
+		return parseBaseURL(own, text)
 	}
-	return &url.URL{Scheme: "https", Host: "bedrock-agentcore." + region + "." + suffix}, nil
+	if baseEndpoint != "" { // which that has turned off already, unless code has set it
+		return parseBaseURL("base endpoint of the AWS configuration", baseEndpoint)
+	}
+	return nil, nil
 }
 
 // routes are the paths of the operations, below that of the runtime.

@@ -24,7 +24,9 @@ func (None) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
 // UnmarshalJSON takes anything.
 func (*None) UnmarshalJSON([]byte) error { return nil }
 
-// Invoke calls an agent that answers once, and returns its answer.
+// Invoke calls an agent that answers once, and returns its answer. On AgentCore
+// that needs the permission bedrock-agentcore:InvokeAgentRuntime, as [Stream] and
+// [Client.Do] do.
 //
 // A string is also what an agent says in plain text, as those of the TypeScript
 // SDK do, and an empty answer is the zero value. An answer that does not fit Out

@@ -21,6 +21,9 @@ import (
 // In and sends values of type Out. The types are the handler's the other way
 // round. The caller closes it.
 //
+// On AgentCore it needs the permission
+// bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStream.
+//
 // The context bounds the handshake only. A handshake that the agent or AgentCore
 // refuses is an [*Error] with the status of the refusal. One that was throttled,
 // or that has met no agent, is made again, up to [WithMaxAttempts].
