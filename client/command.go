@@ -213,7 +213,7 @@ const messageOverhead = 4 << 10
 func newCommandReader(answer *http.Response, maxEvent int) *commandReader {
 	r := &commandReader{answer: answer, max: math.MaxInt64, decoder: eventstream.NewDecoder()}
 	if maxEvent > 0 {
-		r.max = int64(maxEvent) + messageOverhead
+		r.max = min(int64(maxEvent), math.MaxInt64-messageOverhead) + messageOverhead
 	}
 	r.limited = &io.LimitedReader{R: bufio.NewReader(answer.Body)}
 	return r

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -247,10 +248,12 @@ func TestCommandAnswerIsBroken(t *testing.T) {
 
 func TestCommandLargeEvents(t *testing.T) {
 	text := strings.Repeat("x", 1<<20)
-	var out strings.Builder
-	_, err := deployed(t, serve(t, answerCommand(stdout(text), stdout(text), completed)), client.WithMaxEvent(0)).RunCommand(t.Context(), client.Command{Line: "ls"}, &out, nil)
-	if out.String() != text+text || err != nil {
-		t.Errorf("stdout has %d bytes, %v", out.Len(), err)
+	for _, limit := range []int{0, math.MaxInt} {
+		var out strings.Builder
+		_, err := deployed(t, serve(t, answerCommand(stdout(text), stdout(text), completed)), client.WithMaxEvent(limit)).RunCommand(t.Context(), client.Command{Line: "ls"}, &out, nil)
+		if out.String() != text+text || err != nil {
+			t.Errorf("with the limit %d, stdout has %d bytes, %v", limit, out.Len(), err)
+		}
 	}
 }
 

@@ -65,8 +65,8 @@ func newSocket(conn *websocket.Conn, maxMessage int64, pingInterval time.Duratio
 		next: make(chan received, 1), taken: make(chan struct{}, 1), sending: make(chan struct{}, 1),
 		readEnded: make(chan struct{}), closed: make(chan struct{}),
 	}
-	if s.maxMessage <= 0 {
-		s.maxMessage = math.MaxInt64 - 1
+	if s.maxMessage <= 0 || s.maxMessage == math.MaxInt64 {
+		s.maxMessage = math.MaxInt64 - 1 // for one more is read to see that there is more
 	}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	conn.SetReadLimit(s.maxMessage)

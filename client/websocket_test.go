@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -538,9 +539,11 @@ func TestConnBigMessages(t *testing.T) {
 	receives(t, conn, largest)
 	_, err := conn.Receive(t.Context())
 	endsWith(t, err, 1009, "too large")
-	conn = connect[string, string](t, clientOf(t, server.URL, client.WithMaxMessage(0)))
-	receives(t, conn, largest)
-	receives(t, conn, largest+"x")
+	for _, limit := range []int64{0, math.MaxInt64} {
+		conn = connect[string, string](t, clientOf(t, server.URL, client.WithMaxMessage(limit)))
+		receives(t, conn, largest)
+		receives(t, conn, largest+"x")
+	}
 }
 
 // Compression is for those who bring a dialer that asks for it.
