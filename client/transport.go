@@ -93,7 +93,8 @@ const (
 // default is a client of its own with the settings of [http.DefaultTransport].
 //
 // WebSocket connections are made with the proxy, the dialer and the TLS settings
-// of c, if its Transport is an [*http.Transport]; see [WithWebSocketDialer] else.
+// of c, if its Transport is nil or an [*http.Transport]; see [WithWebSocketDialer]
+// else.
 func WithHTTPClient(c *http.Client) TransportOption {
 	return func(o *transportOptions) { o.http = c }
 }
@@ -166,10 +167,15 @@ var connections = func() http.RoundTripper {
 // dialerOf returns a dialer that goes the way of an HTTP client.
 func dialerOf(c *http.Client) *websocket.Dialer {
 	d := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: handshakeTimeout, Jar: c.Jar}
-	if t, ok := c.Transport.(*http.Transport); ok {
+	way := c.Transport
+	if way == nil {
+		way = http.DefaultTransport
+	}
+	if t, ok := way.(*http.Transport); ok {
+		t = t.Clone() // which unlike reading it does no harm while its first request is made elsewhere
 		d.Proxy, d.NetDialContext, d.NetDialTLSContext = t.Proxy, t.DialContext, t.DialTLSContext
 		if t.TLSClientConfig != nil {
-			d.TLSClientConfig = t.TLSClientConfig.Clone()
+			d.TLSClientConfig = t.TLSClientConfig
 			d.TLSClientConfig.NextProtos = nil // an upgrade needs HTTP/1.1
 		}
 	}

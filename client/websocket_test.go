@@ -987,6 +987,22 @@ func TestConnectTheWayOfTheHTTPClient(t *testing.T) {
 	}
 }
 
+// An HTTP client may be in use when it is given, also for the first time.
+func TestConnectTheWayOfABusyHTTPClient(t *testing.T) {
+	server := httptest.NewServer(agentHandler(echo))
+	defer server.Close()
+	c := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true}}
+	defer c.CloseIdleConnections()
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		if answer, err := c.Get(server.URL + "/ping"); err != nil || answer.Body.Close() != nil {
+			t.Error(err)
+		}
+	})
+	_ = connect[string, string](t, clientOf(t, server.URL, client.WithHTTPClient(c)))
+	busy.Wait()
+}
+
 // newTunnel starts a proxy that connects.
 func newTunnel(t *testing.T) (*url.URL, *atomic.Int32) {
 	var count atomic.Int32
