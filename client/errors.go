@@ -23,7 +23,7 @@ type Error struct {
 	// Operation is what was called, as in invoke.
 	Operation string
 	// StatusCode is the HTTP status. It is 200 when a stream failed that had
-	// begun.
+	// begun, and may be that when a WebSocket handshake got an answer of another kind.
 	StatusCode int
 	// Code is AgentCore's own, as in ThrottlingException; or the agent's: the
 	// error_type of an event, or the code of a framework. It is "" when none came.
@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s (", e.Operation, e.Message)
 	switch {
-	case e.StatusCode == http.StatusOK:
+	case e.StatusCode == http.StatusOK && e.Operation != string(opConnect):
 		b.WriteString(cmp.Or(e.Code, "in the stream"))
 	case e.Code != "":
 		fmt.Fprintf(&b, "%s, status %d", e.Code, e.StatusCode)

@@ -163,6 +163,7 @@ func (c *Client) Shell(ctx context.Context, o ShellOptions, opts ...Option) (*Sh
 	}
 	settings.override(call.header)
 	call.tokenAsSubprotocol = true
+	call.replayable = true // the next connection has the same shell
 
 	s := &Shell{
 		options: o, log: o.Logger, transport: c.transport.forShells(true), call: call,

@@ -209,6 +209,24 @@ func TestShellReconnectDelays(t *testing.T) {
 }
 
 // TestShellRefused has what follows when a handshake is refused.
+// The next handshake is for the same shell, whatever became of the first.
+func TestShellOpensAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ids [2]string
+		shell := openShell(t, serveShells(t, scripted(t, func(n int, c *shellPeer) {
+			ids[n-1] = c.r.URL.Query().Get("shellId")
+			if n == 1 {
+				panic(http.ErrAbortHandler)
+			}
+			c.confirm(false)
+			_ = c.drain()
+		})), client.ShellOptions{})
+		if id := shell.ID(); ids != [2]string{id, id} {
+			t.Errorf("connections were made to the shells %q, want %s twice", ids, id)
+		}
+	})
+}
+
 func TestShellRefused(t *testing.T) {
 	for _, test := range []struct {
 		status int

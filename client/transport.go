@@ -343,6 +343,8 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 		if err != nil {
 			return nil, nil, err
 		}
+		r, progress := follow(r)
+		useBasicAuth(r)
 		header := r.Header.Clone() // for renewing looks for the token in the request
 		header.Set("Host", r.Host) // where the dialer looks for it
 		dialer := *t.dialer
@@ -353,17 +355,20 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 			}
 			dialer.Subprotocols = slices.Concat(dialer.Subprotocols, token)
 		}
-		conn, answer, err := handshake(ctx, dialer, webSocketURL(r.URL).String(), header)
+		conn, answer, err := handshake(r.Context(), dialer, webSocketURL(r.URL).String(), header)
 		switch {
 		case err == nil:
 			return conn, answer, nil
-		case answer == nil: // nothing was sent, or nothing came back: a handshake does no harm
-			if t.retry.wait(ctx, attempt, err, 0) {
+		case answer == nil:
+			if (c.replayable || progress.unsent()) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
 			return nil, nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
 		failure := newError(c.op, answer)
+		if failure.StatusCode < 300 {
+			failure.Message = "the answer is none to a WebSocket handshake: " + failure.Message
+		}
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
 			return nil, nil, err
 		} else if again {
@@ -377,6 +382,16 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 			return nil, nil, contextError(ctx, failure)
 		}
 	}
+}
+
+// useBasicAuth moves a user and a password from the URL of a request into its header,
+// as package net/http does. The dialer takes no such URL.
+func useBasicAuth(r *http.Request) {
+	if user := r.URL.User; user != nil && r.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		r.SetBasicAuth(user.Username(), password)
+	}
+	r.URL.User = nil
 }
 
 // webSocketURL returns a URL with the scheme for WebSocket.

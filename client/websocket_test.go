@@ -849,7 +849,17 @@ func TestConnectRefused(t *testing.T) {
 			w.WriteHeader(404)
 			_, _ = io.WriteString(w, `{"message":"no such agent"}`)
 		}), 404, "connect: no such agent (ResourceNotFoundException, status 404, request r-1)"},
-		{"no WebSocket", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }), 200, "connect: hello"},
+		{"no WebSocket", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
+			200, "connect: the answer is none to a WebSocket handshake: hello (status 200)"},
+		{"another handshake", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
+			_ = conn.Close()
+		}), 101, "connect: the answer is none to a WebSocket handshake: Switching Protocols (status 101)"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -883,6 +893,29 @@ func TestConnectAgain(t *testing.T) {
 			receives(t, conn, "x")
 			if err := conn.Close(); err != nil {
 				t.Error(err)
+			}
+		})
+	})
+	t.Run("lost before the answer", func(t *testing.T) { // when the handler may have begun
+		var attempts atomic.Int32
+		_, err := client.Connect[string, string](t.Context(), serverOf(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			attempts.Add(1)
+			panic(http.ErrAbortHandler)
+		})))
+		if n := attempts.Load(); n != 1 || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d attempts, %v", n, err)
+		}
+	})
+	t.Run("no connection", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			dialer := &websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+				attempts++
+				return nil, errTest
+			}}
+			_, err := client.Connect[string, string](t.Context(), clientOf(t, "http://agent", client.WithWebSocketDialer(dialer)))
+			if attempts != 3 || !errors.Is(err, errTest) {
+				t.Errorf("%d attempts, %v", attempts, err)
 			}
 		})
 	})
@@ -1032,6 +1065,25 @@ func newTunnel(t *testing.T) (*url.URL, *atomic.Int32) {
 		t.Fatal(err)
 	}
 	return at, &count
+}
+
+// A URL may have a user and a password in it, which both kinds of requests prove.
+func TestConnectWithPassword(t *testing.T) {
+	const header = "Basic bWU6c2VjcmV0" // me:secret
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != header {
+			t.Errorf("%s: Authorization: %s", r.URL, got)
+		}
+		agentHandler(echo).ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	c := client.New(direct(t, strings.Replace(server.URL, "://", "://me:secret@", 1)))
+	if _, err := c.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	conn := connect[string, string](t, c)
+	send(t, conn, "x")
+	receives(t, conn, "x")
 }
 
 func TestConnectHeaders(t *testing.T) {
