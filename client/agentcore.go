@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go/encoding/httpbinding"
@@ -29,13 +31,34 @@ import (
 // environment does: BEDROCK_AGENTCORE_DP_ENDPOINT, which has to be a host of
 // AWS, AWS_ENDPOINT_URL_BEDROCK_AGENTCORE unless
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true, or the base endpoint of cfg.
+//
+// The HTTP client of cfg, which has the certificates of AWS_CA_BUNDLE, is used
+// unless [WithHTTPClient] gives one, if it is an [*http.Client] or the AWS SDK's
+// BuildableClient. Another one is passed over, and so is the retryer of cfg: see
+// [WithMaxAttempts].
 func AgentCore(cfg aws.Config, runtime string, opts ...TransportOption) (*Transport, error) {
 	o := newTransportOptions(opts)
+	o.http = cmp.Or(o.http, httpClientOf(cfg.HTTPClient))
 	at, err := newDeployed(runtime, cfg.Region, aws.ToString(cfg.BaseEndpoint), o)
 	if err != nil {
 		return nil, err
 	}
 	return newTransport(at, newSigV4(cfg.Credentials, at.region), o), nil
+}
+
+// httpClientOf returns the HTTP client of an AWS configuration, or nil. Its time to
+// read a response, which would end streams that are silent, is left out.
+func httpClientOf(configured aws.HTTPClient) *http.Client {
+	switch c := configured.(type) {
+	case *http.Client:
+		return c
+	case interface { // of awshttp.BuildableClient
+		GetTransport() *http.Transport
+		GetTimeout() time.Duration
+	}:
+		return &http.Client{Transport: c.GetTransport(), Timeout: c.GetTimeout()}
+	}
+	return nil
 }
 
 // AgentCoreOAuth returns a transport for an agent on AgentCore Runtime whose

@@ -2,14 +2,18 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/google/uuid"
 
 	"github.com/agentcore-go/agentcore/client"
@@ -336,5 +340,54 @@ func TestAgentCoreRedirect(t *testing.T) {
 	}
 	if own.CheckRedirect != nil {
 		t.Error("the caller's HTTP client was changed")
+	}
+}
+
+// The HTTP client of an AWS configuration trusts those that its owner does.
+func TestAgentCoreHTTPClient(t *testing.T) {
+	clearEnv(t)
+	var asked atomic.Int32
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if strings.HasSuffix(r.URL.Path, "/ws") {
+			r.URL.Path = "/ws"
+			agentHandler(echo).ServeHTTP(w, r)
+			return
+		}
+		http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	buildable := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.RootCAs = roots })
+	for name, test := range map[string]struct {
+		configured aws.HTTPClient
+		opts       []client.TransportOption
+		trusts     bool
+	}{
+		"none":            {nil, nil, false},
+		"of net/http":     {server.Client(), nil, true},
+		"of the AWS SDK":  {buildable, nil, true},
+		"of another kind": {struct{ aws.HTTPClient }{buildable}, nil, false},
+		"with an option":  {buildable, []client.TransportOption{client.WithHTTPClient(new(http.Client))}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked.Store(0)
+			cfg := awsConfig()
+			cfg.HTTPClient = test.configured
+			opts := append(test.opts, client.WithEndpoint(server.URL), client.WithMaxAttempts(1))
+			c := client.New(made(t)(client.AgentCore(cfg, testARN, opts...)))
+			_, err := client.Invoke[any, any](t.Context(), c, nil)
+			if !test.trusts {
+				as[*tls.CertificateVerificationError](t, err)
+				return
+			}
+			as[*client.Error](t, err)
+			if n := asked.Load(); n != 1 {
+				t.Errorf("a redirection was followed: %d requests came", n)
+			}
+			conn := connect[string, string](t, c)
+			send(t, conn, "x")
+			receives(t, conn, "x")
+		})
 	}
 }
