@@ -30,7 +30,8 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 //
 // A string is also what an agent says in plain text, as those of the TypeScript
 // SDK do, and an empty answer is the zero value. An answer that does not fit Out
-// is a [*DecodeError].
+// is a [*DecodeError]. A number that lands in an any is a [json.Number], here and
+// wherever values are decoded, so that large ones survive.
 func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) (Out, error) {
 	var out Out
 	body, err := encode(in)
@@ -106,7 +107,8 @@ func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 
 // Do invokes an agent with a body, for those whose handlers read and write HTTP
 // themselves, and returns the answer, whose body the caller closes. The body is
-// sent as JSON unless [WithHeader] gives a Content-Type. Other statuses than 2xx
+// sent as JSON unless [WithHeader] gives a Content-Type, and must not change even after
+// Do has returned, for an agent may answer before it has got all of it. Other statuses than 2xx
 // are an [*Error].
 func (c *Client) Do(ctx context.Context, body []byte, opts ...Option) (*http.Response, error) {
 	return c.invoke(ctx, body, "application/json, text/event-stream, */*", opts)
