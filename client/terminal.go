@@ -59,7 +59,7 @@ func (s *Shell) Attach(ctx context.Context, t Terminal) (ExitStatus, error) {
 					cancel(&inputPanic{value})
 				}
 			}()
-			if err := s.typeFrom(input, t.DetachKey); err != nil {
+			if err := s.typeFrom(ctx, input, t.DetachKey); err != nil {
 				cancel(err)
 			}
 		}()
@@ -82,11 +82,15 @@ func (p *inputPanic) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // endOfInput is Ctrl+D.
 const endOfInput = 0x04
 
-// typeFrom types what comes from input. It returns nil when nothing more comes.
-func (s *Shell) typeFrom(input io.Reader, detachKey byte) error {
+// typeFrom types what comes from input until ctx ends. It returns nil when nothing
+// more comes.
+func (s *Shell) typeFrom(ctx context.Context, input io.Reader, detachKey byte) error {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := input.Read(buf)
+		if ctx.Err() != nil {
+			return nil // nor is the end of the input one of the shell, which others may have by now
+		}
 		if detachKey != 0 && n == 1 && buf[0] == detachKey {
 			return ErrDetachKey
 		}

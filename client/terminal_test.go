@@ -100,6 +100,15 @@ func TestAttach(t *testing.T) {
 			}
 			p.says("still there")
 			reads(t, shell, "still there")
+			if _, err := io.WriteString(typing, "for somebody else"); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			select {
+			case got := <-p.in:
+				t.Errorf("the program reads %q, which was typed later", got)
+			default:
+			}
 		})
 	})
 	t.Run("end of the context amid output", func(t *testing.T) {
