@@ -106,7 +106,7 @@ func WithEndpoint(url string) TransportOption {
 type ParameterError struct {
 	// Name says what it is, as in runtime ARN.
 	Name string
-	// Value is what was given.
+	// Value is what was given, with no password that is part of a URL.
 	Value string
 	// Problem says what is wrong with it.
 	Problem string

@@ -72,6 +72,8 @@ func TestDirectBadURL(t *testing.T) {
 		}
 		says(t, err, fmt.Sprintf("base URL %q: %s", url, problem))
 	}
+	_, err := client.Direct("http://me:secret@localhost?a=b")
+	says(t, err, `base URL "http://me:xxxxx@localhost?a=b": leave out what follows the path`)
 }
 
 // What an invocation is, without options.

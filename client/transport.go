@@ -217,6 +217,9 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 		u.Path = cmp.Or(u.Path, "/") // or else those joined to it have none in front
 		return u, nil
 	}
+	if err == nil && u.User != nil {
+		text = u.Redacted() // for errors are logged
+	}
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
 }
 
