@@ -28,18 +28,14 @@ import (
 // [*ParameterError].
 //
 // The endpoint is that of the region, unless [WithEndpoint] gives one, or the
-// environment does: BEDROCK_AGENTCORE_DP_ENDPOINT, which has to be a host of
-// AWS, AWS_ENDPOINT_URL_BEDROCK_AGENTCORE unless
-// AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true, or the base endpoint of cfg.
-//
-// The HTTP client of cfg, which has the certificates of AWS_CA_BUNDLE, is used
-// unless [WithHTTPClient] gives one, if it is an [*http.Client] or the AWS SDK's
-// BuildableClient. Another one is passed over, and so is the retryer of cfg: see
-// [WithMaxAttempts].
+// environment does with BEDROCK_AGENTCORE_DP_ENDPOINT, which has to be a host of
+// AWS, or the configuration of AWS does, be it in AWS_ENDPOINT_URL_BEDROCK_AGENTCORE,
+// a profile or cfg.BaseEndpoint. What that says of FIPS and dual-stack endpoints
+// counts, too.
 func AgentCore(cfg aws.Config, runtime string, opts ...TransportOption) (*Transport, error) {
 	o := newTransportOptions(opts)
 	o.http = cmp.Or(o.http, httpClientOf(cfg.HTTPClient))
-	at, err := newDeployed(runtime, cfg.Region, aws.ToString(cfg.BaseEndpoint), o)
+	at, err := newDeployed(runtime, cfg, o)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +66,7 @@ func httpClientOf(configured aws.HTTPClient) *http.Client {
 // the variables AWS_REGION and AWS_DEFAULT_REGION.
 func AgentCoreOAuth(token TokenSource, runtime string, opts ...TransportOption) (*Transport, error) {
 	o := newTransportOptions(opts)
-	at, err := newDeployed(runtime, "", "", o)
+	at, err := newDeployed(runtime, aws.Config{}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +118,6 @@ type deployed struct {
 	query    url.Values
 }
 
-// suffixes are the domains of the partitions of AWS.
-var suffixes = map[string]string{
-	"aws":        "amazonaws.com",
-	"aws-us-gov": "amazonaws.com",
-	"aws-cn":     "amazonaws.com.cn",
-	"aws-eusc":   "amazonaws.eu",
-}
-
 var (
 	// regionPattern is the Python SDK's, and has a place for eusc-de-east-1 as well.
 	// A crafted region must not lead a signed request to another host.
@@ -140,7 +128,7 @@ var (
 	qualifierPattern = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9_]{0,47}\z`)
 )
 
-func newDeployed(runtime, region, baseEndpoint string, o transportOptions) (*deployed, error) {
+func newDeployed(runtime string, cfg aws.Config, o transportOptions) (*deployed, error) {
 	d := &deployed{runtime: runtime, query: make(url.Values)}
 	partition := "aws"
 	var err error
@@ -162,7 +150,7 @@ func newDeployed(runtime, region, baseEndpoint string, o transportOptions) (*dep
 			return nil, &ParameterError{"account id", o.account, "with the id of a runtime, WithAccountID has to say the 12 digits of the account; an ARN has them in it"}
 		}
 		d.query.Set("accountId", o.account)
-		d.region = cmp.Or(o.region, region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
+		d.region = cmp.Or(o.region, cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 		for name, known := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"} {
 			if strings.HasPrefix(d.region, name) {
 				partition = known
@@ -178,15 +166,10 @@ func newDeployed(runtime, region, baseEndpoint string, o transportOptions) (*dep
 		}
 		d.query.Set("qualifier", o.qualifier)
 	}
-	if d.endpoint, err = endpointOf(o.endpoint, baseEndpoint); d.endpoint != nil || err != nil {
-		return d, err
+	if d.endpoint, err = givenEndpoint(o.endpoint, cfg); d.endpoint == nil && err == nil {
+		d.endpoint, err = regionalEndpoint(partition, d.region, cfg)
 	}
-	suffix, known := suffixes[partition]
-	if !known {
-		return nil, &ParameterError{"runtime ARN", runtime, "what the hosts of partition " + partition + " are called is not known here: give its endpoint with WithEndpoint"}
-	}
-	d.endpoint = &url.URL{Scheme: "https", Host: "bedrock-agentcore." + d.region + "." + suffix}
-	return d, nil
+	return d, err
 }
 
 // parseARN returns the partition and the region of a runtime's ARN.
@@ -216,34 +199,6 @@ func parseARN(arn string) (partition, region string, err error) {
 		return bad("there is no region " + part[3])
 	}
 	return part[1], part[3], nil
-}
-
-// endpointOf returns the endpoint that is given, of which the first counts, or nil.
-func endpointOf(option, baseEndpoint string) (*url.URL, error) {
-	if option != "" {
-		return parseBaseURL("endpoint", option)
-	}
-	const variable = "BEDROCK_AGENTCORE_DP_ENDPOINT" // the Python SDK's, which has this check
-	if text := os.Getenv(variable); text != "" {
-		u, err := parseBaseURL(variable, text)
-		if err != nil {
-			return nil, err
-		}
-		for _, domain := range []string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws"} {
-			if u.Scheme == "https" && strings.HasSuffix(u.Hostname(), domain) {
-				return u, nil
-			}
-		}
-		return nil, &ParameterError{variable, text, "it is no https URL of AWS: for another host, use WithEndpoint"}
-	}
-	const own = "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE" // as in all SDKs of AWS, like what turns it off
-	if text := os.Getenv(own); text != "" && !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
-		return parseBaseURL(own, text)
-	}
-	if baseEndpoint != "" { // which that has turned off already, unless code has set it
-		return parseBaseURL("base endpoint of the AWS configuration", baseEndpoint)
-	}
-	return nil, nil
 }
 
 // routes are the paths of the operations, below that of the runtime.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,9 +24,13 @@ import (
 func clearEnv(t *testing.T) {
 	for _, name := range []string{
 		"BEDROCK_AGENTCORE_DP_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_REGION", "AWS_DEFAULT_REGION",
+		"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_PROFILE", "AWS_ENDPOINT_URL",
 	} {
 		t.Setenv(name, "")
 	}
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("AWS_CONFIG_FILE", none)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
 }
 
 // awsConfig is an AWS configuration with credentials.
@@ -161,7 +166,6 @@ func TestAgentCoreParameters(t *testing.T) {
 		"arn:aws:bedrock-agentcore:us-west-2:111122223333:memory/x":                           "it is not that of a runtime, which ends with runtime/ID",
 		"arn:aws:bedrock-agentcore:us-west-2:111122223333:runtime":                            "it is not that of a runtime, which ends with runtime/ID",
 		"arn:awsome:bedrock-agentcore:us-west-2:111122223333:runtime/x":                       "there is no partition awsome: it is aws, or begins so, as aws-us-gov does",
-		"arn:aws-iso:bedrock-agentcore:us-iso-east-1:111122223333:runtime/x":                  "what the hosts of partition aws-iso are called is not known here: give its endpoint with WithEndpoint",
 		"arn::bedrock-agentcore:us-west-2:111122223333:runtime/x":                             "there is no partition : it is aws, or begins so, as aws-us-gov does",
 		"arn:aws:bedrock-agentcore::111122223333:runtime/x":                                   empty,
 		"arn:aws:bedrock-agentcore:us-west-2::runtime/x":                                      empty,
@@ -225,11 +229,11 @@ func TestAgentCoreParameters(t *testing.T) {
 	says(t, err, `region "": write one like us-west-2`)
 	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "localhost")
 	_, err = client.AgentCore(awsConfig(), testARN)
-	says(t, err, `AWS_ENDPOINT_URL_BEDROCK_AGENTCORE "localhost": write it with its scheme, as in http://localhost:8080`)
+	says(t, err, `endpoint of the AWS configuration "localhost": write it with its scheme, as in http://localhost:8080`)
 	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "")
 	config.BaseEndpoint = aws.String("ws://localhost")
 	_, err = client.AgentCore(config, testARN)
-	says(t, err, `base endpoint of the AWS configuration "ws://localhost": write it with http or https: WebSocket connections are made from there`)
+	says(t, err, `endpoint of the AWS configuration "ws://localhost": write it with http or https: WebSocket connections are made from there`)
 }
 
 // The ARN is escaped wherever the request passes.

@@ -3,8 +3,10 @@ package client
 import (
 	"context"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -119,11 +121,22 @@ func (c *Client) newCall(ctx context.Context, op operation, method string, opts 
 	if s.userID != "" {
 		header[headerUserID] = []string{s.userID}
 	}
-	header["User-Agent"] = userAgent
+	header["User-Agent"] = userAgent()
 	return call{op: op, method: method, header: header}, s, nil
 }
 
-var userAgent = []string{"agentcore-go"}
+// userAgent names this module, with its version if it has one.
+var userAgent = sync.OnceValue(func() []string {
+	const name, module = "agentcore-go", "github.com/agentcore-go/agentcore"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == module && dep.Replace == nil && dep.Version != "" {
+				return []string{name + "/" + strings.TrimPrefix(dep.Version, "v")}
+			}
+		}
+	}
+	return []string{name}
+})
 
 // override lets the caller's headers replace others.
 func (s *settings) override(header http.Header) {

@@ -74,6 +74,16 @@ func TestDirectBadURL(t *testing.T) {
 	}
 	_, err := client.Direct("http://me:secret@localhost?a=b")
 	says(t, err, `base URL "http://me:xxxxx@localhost?a=b": leave out what follows the path`)
+	for _, test := range []struct {
+		opt  client.TransportOption
+		want string
+	}{
+		{client.WithQualifier("prod"), `qualifier "prod"`}, {client.WithRegion("us-west-2"), `region "us-west-2"`},
+		{client.WithAccountID("111122223333"), `account id "111122223333"`}, {client.WithEndpoint("http://localhost"), `endpoint "http://localhost"`},
+	} {
+		_, err := client.Direct("http://localhost", test.opt)
+		says(t, err, test.want+": an agent that is reached directly has none: its URL says all")
+	}
 }
 
 // What an invocation is, without options.

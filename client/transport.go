@@ -191,14 +191,20 @@ func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 // Direct returns a transport for an agent behind a URL such as
 // http://localhost:8080, without authentication of AgentCore's: what the agent's
 // owner asks for goes into headers, with [WithHeader], or into the HTTP client.
-// The agent's routes are below the URL. A URL that is none is a
-// [*ParameterError].
+// The agent's routes are below the URL. A URL that is none, and an option that is
+// for AgentCore, is a [*ParameterError].
 func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	base, err := parseBaseURL("base URL", baseURL)
 	if err != nil {
 		return nil, err
 	}
-	return newTransport(newDirectAddress(base), nil, newTransportOptions(opts)), nil
+	o := newTransportOptions(opts)
+	for name, value := range map[string]string{"qualifier": o.qualifier, "region": o.region, "account id": o.account, "endpoint": o.endpoint} {
+		if value != "" {
+			return nil, &ParameterError{name, value, "an agent that is reached directly has none: its URL says all"}
+		}
+	}
+	return newTransport(newDirectAddress(base), nil, o), nil
 }
 
 func parseBaseURL(what, text string) (*url.URL, error) {
