@@ -23,10 +23,10 @@ func retries(t *testing.T, handler http.HandlerFunc, call func(context.Context, 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, own := serveInMemory(t, handler)
-		at := append(opts, client.WithHTTPClient(own), client.WithEndpoint(s.url))
-		c := client.New(direct(t, s.url, at...))
+		opts := append(opts, client.WithHTTPClient(own))
+		c := client.New(direct(t, s.url, opts...))
 		if strings.Contains(t.Name(), "StopSession") {
-			c = client.New(made(t)(client.AgentCore(awsConfig(), testARN, at...)))
+			c = client.New(made(t)(client.AgentCore(awsConfig(), testARN, append(opts, client.WithEndpoint(s.url))...)))
 		}
 		start := time.Now()
 		err = call(t.Context(), c)
