@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"golang.org/x/tools/go/packages"
 )
 
 // copier makes the types that a client calls an agent with. It refers to those
@@ -33,6 +31,7 @@ type copier struct {
 	params    map[*types.TypeParam]*types.TypeParam
 	structs   []structPair
 	instances []instancePair
+	payloads  []payload
 	originals map[*types.Var]*types.Var // of the fields of copies
 	declaring need                      // of the copy that is being declared
 	reported  map[types.Object]bool
@@ -65,6 +64,19 @@ type instancePair struct {
 	need     need
 }
 
+// payload is that of a handler, whose type declare replaces.
+type payload struct {
+	of *types.Type
+	typePair
+}
+
+// typePair is the type of a payload, or of a part of it, and what the client has
+// for it.
+type typePair struct {
+	original, copy types.Type
+	need           need
+}
+
 // need is what needs a type: a place in a payload.
 type need struct {
 	handler *handler
@@ -77,6 +89,11 @@ func (n need) to(f *types.Var, local *types.Package) need {
 	if f.Pkg() == local {
 		n.field = f
 	}
+	return n
+}
+
+func (n need) element() need {
+	n.place = n.place.element(false)
 	return n
 }
 
@@ -134,11 +151,15 @@ func ofRuntime(path string) bool {
 	return path == runtimePath || strings.HasPrefix(path, runtimePath+"/")
 }
 
-// ofModule reports whether a package belongs to the agent's module.
+// ofModule reports whether a package belongs to the agent's module. Of one that is
+// not at hand, as in an analyzer, its path has to tell.
 func (c *copier) ofModule(path string) bool {
 	module := c.pkg.graph.Module
 	if module == nil {
 		return path == c.pkg.types.Path()
+	}
+	if pkg := c.pkg.find(path); pkg != nil {
+		return pkg.Module != nil && pkg.Module.Path == module.Path
 	}
 	return path == module.Path || strings.HasPrefix(path, module.Path+"/")
 }
@@ -161,10 +182,15 @@ func isMirrored(obj *types.TypeName) bool {
 	return obj.Pkg() != nil && obj.Pkg().Path() == runtimePath && slices.Contains(mirrored, obj.Name())
 }
 
-// find finds what has to be copied of a payload. One that has no name goes by the
-// given one.
-func (c *copier) find(h *handler, t types.Type, unnamed, use string) {
-	c.visit(t, need{h, use, place{path: rootPath(t, unnamed)}})
+// find finds what has to be copied of a handler's payload, if there is one. One
+// that has no name goes by the given one.
+func (c *copier) find(h *handler, t *types.Type, unnamed, use string) {
+	if *t == nil {
+		return
+	}
+	at := need{h, use, place{path: rootPath(*t, unnamed)}}
+	c.payloads = append(c.payloads, payload{t, typePair{original: *t, need: at}})
+	c.visit(*t, at)
 }
 
 func (c *copier) visit(t types.Type, at need) {
@@ -179,9 +205,8 @@ func (c *copier) visit(t types.Type, at need) {
 		c.visit(t.Elem(), at)
 	case *types.Interface: // its methods are left out
 	default:
-		at.place = at.element(false)
 		for inner := range parts(t) {
-			c.visit(inner, at)
+			c.visit(inner, at.element())
 		}
 	}
 }
@@ -283,7 +308,8 @@ func jsonName(tag string) (name string, ignored bool) {
 	return name, false
 }
 
-// declare makes the copies, by the names that were chosen for them.
+// declare makes the copies, by the names that were chosen for them, and gives the
+// handlers the types that a client calls them with.
 func (c *copier) declare(names map[*copied]string) {
 	for _, e := range c.copies {
 		e.named = types.NewNamed(types.NewTypeName(e.origin.Obj().Pos(), c.self, names[e], nil), nil, nil)
@@ -303,6 +329,11 @@ func (c *copier) declare(names map[*copied]string) {
 			c.params[param].SetConstraint(c.constraint(param.Constraint()))
 		}
 		e.named.SetUnderlying(c.typ(e.origin.Underlying()).Underlying())
+	}
+	for i := range c.payloads {
+		p := &c.payloads[i]
+		p.copy = c.typ(p.original)
+		*p.of = p.copy
 	}
 }
 
@@ -506,7 +537,7 @@ func (c *copier) structType(t *types.Struct) *types.Struct {
 		}
 		taken[name] = true
 		field := types.NewField(f.Pos(), c.self, name, inner, embedded)
-		c.originals[field] = f
+		c.originals[field] = f.Origin()
 		fields, tags = append(fields, field), append(tags, tag)
 	}
 	copied := types.NewStruct(fields, tags)
@@ -530,22 +561,8 @@ func (c *copier) embeddedName(f *types.Var, tag string, t types.Type) (name stri
 	return name, true
 }
 
-// sources returns the packages that something is copied from, as far as their
-// source is at hand.
-func (c *copier) sources() []*packages.Package {
-	from := make(map[*types.Package]bool)
-	for _, e := range c.copies {
-		from[e.origin.Obj().Pkg()] = true
-	}
-	for _, original := range c.originals {
-		from[original.Pkg()] = true
-	}
-	return slices.DeleteFunc(slices.Clone(c.pkg.sources), func(pkg *packages.Package) bool { return !from[pkg.Types] })
-}
-
-// constantsOf returns the exported constants of a type, in the order in which they
-// are declared.
-func constantsOf(t *types.Named) []*types.Const {
+// constantsOf returns the exported constants of a type, in the order of the source.
+func (index *docIndex) constantsOf(t *types.Named) []*types.Const {
 	var found []*types.Const
 	scope := t.Obj().Pkg().Scope()
 	for _, name := range scope.Names() {
@@ -553,6 +570,6 @@ func constantsOf(t *types.Named) []*types.Const {
 			found = append(found, constant)
 		}
 	}
-	slices.SortFunc(found, func(a, b *types.Const) int { return int(a.Pos()) - int(b.Pos()) })
+	slices.SortStableFunc(found, func(a, b *types.Const) int { return index.spec(a).order - index.spec(b).order })
 	return found
 }

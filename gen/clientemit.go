@@ -154,7 +154,7 @@ func (e *clientEmitter) orNone(t types.Type) *jen.Statement {
 // declaration emits a copy of a type.
 func (e *clientEmitter) declaration(copied *copied) {
 	origin, name := copied.origin.Obj(), copied.named.Obj().Name()
-	spec := e.plan.docs.specs[origin.Pos()]
+	spec := e.plan.docs.spec(origin)
 	above := spec.above
 	if above == "" {
 		above = spec.beside
@@ -171,9 +171,9 @@ func (e *clientEmitter) declaration(copied *copied) {
 // constants emits those of a type, in the groups of the source.
 func (e *clientEmitter) constants(all []copiedConstant) {
 	for len(all) > 0 {
-		group := e.plan.docs.specs[all[0].Pos()].group
+		group := e.plan.docs.spec(all[0]).group
 		n := 1
-		for n < len(all) && e.plan.docs.specs[all[n].Pos()].group == group {
+		for n < len(all) && e.plan.docs.spec(all[n]).group == group {
 			n++
 		}
 		e.constantGroup(group, all[:n])
@@ -184,7 +184,7 @@ func (e *clientEmitter) constants(all []copiedConstant) {
 func (e *clientEmitter) constantGroup(group *ast.GenDecl, all []copiedConstant) {
 	var specs []jen.Code
 	for _, c := range all {
-		spec := e.plan.docs.specs[c.Pos()]
+		spec := e.plan.docs.spec(c)
 		spec.above = renamed(spec.above, c.Name(), c.name)
 		code := jen.Id(c.name).Add(e.typeCode(c.of.named)).Op("=").Op(literal(c.Const))
 		if group != nil && !group.Lparen.IsValid() && len(all) == 1 {

@@ -48,32 +48,20 @@ func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *di
 		if h.kind == websocket {
 			in, out = "message", "message"
 		}
-		if h.in != nil {
-			c.find(h, h.in, in, receives)
-		}
-		if h.out != nil {
-			c.find(h, h.out, out, sends)
-		}
+		c.find(h, &h.in, in, receives)
+		c.find(h, &h.out, out, sends)
 	}
 	plan.types = c.copies
 	p := &planner{taken: make(map[string]bool)}
 	names := p.typeNames(pkg, place, c.copies)
-	plan.constants = p.constantNames(c.copies, names)
+	plan.docs = newDocIndex(pkg)
+	plan.constants = p.constantNames(c.copies, names, plan.docs)
 	c.declare(names)
-	for _, h := range plan.agent.handlers {
-		if h.in != nil {
-			h.in = c.typ(h.in)
-		}
-		if h.out != nil {
-			h.out = c.typ(h.out)
-		}
-	}
 	c.verify()
 	plan.methods = methodNames(plan.agent, diagnostics)
-	plan.docs = newDocIndex(c.sources())
 	plan.fields = make(map[*types.Var]doc)
 	for field, original := range c.originals {
-		plan.fields[field] = plan.docs.fields[original.Pos()]
+		plan.fields[field] = plan.docs.field(original)
 	}
 	plan.planLocals(pkg, p)
 	return plan
@@ -141,10 +129,10 @@ func (p *planner) pickBut(but map[string]bool, candidates ...string) string {
 }
 
 // constantNames chooses those of the constants of copies.
-func (p *planner) constantNames(copies []*copied, names map[*copied]string) map[*copied][]copiedConstant {
+func (p *planner) constantNames(copies []*copied, names map[*copied]string, docs *docIndex) map[*copied][]copiedConstant {
 	constants := make(map[*copied][]copiedConstant)
 	for _, e := range copies {
-		for _, c := range constantsOf(e.origin) {
+		for _, c := range docs.constantsOf(e.origin) {
 			constants[e] = append(constants[e], copiedConstant{c, p.pick(c.Name(), names[e]+c.Name()), e})
 		}
 	}

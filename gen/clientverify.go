@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"cmp"
 	"go/types"
 	"reflect"
 	"slices"
@@ -16,10 +17,13 @@ func (c *copier) verify() {
 	}
 	for _, pair := range c.structs {
 		c.verifyFields(pair)
-		c.verifyOmitZero(pair.original, pair.copy, pair.need)
 	}
 	for _, pair := range c.instances {
 		c.verifyInstance(pair)
+	}
+	seen := make(map[types.Type]bool)
+	for _, p := range c.payloads {
+		c.verifyOmitZero(p.typePair, seen)
 	}
 }
 
@@ -94,49 +98,70 @@ func (c *copier) verifyFields(pair structPair) {
 }
 
 // verifyOmitZero reports fields that are left out where a method says so, which
-// the type of the copy has not.
-func (c *copier) verifyOmitZero(original, copied *types.Struct, at need) {
-	counterparts := make(map[string]types.Type)
-	for f := range copied.Fields() {
-		counterparts[f.Name()] = f.Type()
+// the type of the copy has not. It goes from the payloads inwards, for only they
+// tell what a type parameter stands for.
+func (c *copier) verifyOmitZero(pair typePair, seen map[types.Type]bool) {
+	original, copied := types.Unalias(pair.original), types.Unalias(pair.copy)
+	if seen[original] {
+		return
 	}
-	for i := range original.NumFields() {
-		f := original.Field(i)
-		_, options, _ := strings.Cut(reflect.StructTag(original.Tag(i)).Get("json"), ",")
-		counterpart := counterparts[f.Name()]
-		if counterpart == nil || isParameter(f.Type()) || !slices.Contains(strings.Split(options, ","), "omitzero") ||
-			method(f.Type(), true, "IsZero") == nil || method(counterpart, true, "IsZero") != nil {
-			continue
+	seen[original] = true
+	inner := func(original, copied types.Type, at need) { c.verifyOmitZero(typePair{original, copied, at}, seen) }
+	switch original := original.(type) {
+	case *types.Named:
+		inner(original.Underlying(), copied.Underlying(), pair.need)
+	case *types.Pointer:
+		inner(original.Elem(), copied.(*types.Pointer).Elem(), pair.need)
+	case *types.Map:
+		at := pair.need.element()
+		inner(original.Key(), copied.(*types.Map).Key(), at)
+		inner(original.Elem(), copied.(*types.Map).Elem(), at)
+	case interface{ Elem() types.Type }: // slices and arrays
+		inner(original.Elem(), copied.(interface{ Elem() types.Type }).Elem(), pair.need.element())
+	case *types.Struct:
+		counterparts := make(map[*types.Var]types.Type)
+		for f := range copied.(*types.Struct).Fields() {
+			counterparts[cmp.Or(c.originals[f.Origin()], f.Origin())] = f.Type()
 		}
-		remedy := "use a type without that method"
-		if e := c.byOrigin[originOf(f.Type())]; e != nil {
-			remedy = e.remedy
+		for i := range original.NumFields() {
+			f := original.Field(i)
+			if counterpart := counterparts[f.Origin()]; counterpart != nil {
+				at := pair.need.to(f, c.pkg.types)
+				c.verifyZero(f, original.Tag(i), counterpart, at)
+				inner(f.Type(), counterpart, at)
+			}
 		}
-		if types.IsInterface(f.Type()) {
-			c.report(at.to(f, c.pkg.types), "what has the method IsZero says whether omitzero leaves it out, and in the client it is any: %s%s", remedy, orOff)
-			continue
-		}
-		c.reportMethod(f.Type(), "IsZero", "says when omitzero leaves it out", at.to(f, c.pkg.types), remedy)
 	}
+}
+
+func (c *copier) verifyZero(f *types.Var, tag string, counterpart types.Type, at need) {
+	_, options, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+	if !slices.Contains(strings.Split(options, ","), "omitzero") ||
+		method(f.Type(), true, "IsZero") == nil || method(counterpart, true, "IsZero") != nil {
+		return
+	}
+	remedy := "use a type without that method"
+	if e := c.byOrigin[originOf(f.Type())]; e != nil {
+		remedy = e.remedy
+	}
+	if types.IsInterface(f.Type()) {
+		c.report(at, "what has the method IsZero says whether omitzero leaves it out, and in the client it is any: %s%s", remedy, orOff)
+		return
+	}
+	c.reportMethod(f.Type(), "IsZero", "says when omitzero leaves it out", at, remedy)
 }
 
 // verifyInstance reports type arguments that do not fit in the client.
 func (c *copier) verifyInstance(pair instancePair) {
-	at := pair.need
-	instance, err := types.Instantiate(nil, pair.origin, pair.args, true)
-	if err != nil {
-		remedy := "move what is copied to a package that can be imported"
-		for arg := range pair.original.TypeArgs().Types() {
-			if e := c.byOrigin[originOf(arg)]; e != nil {
-				remedy = e.remedy
-				break
-			}
-		}
-		c.report(at, "the client cannot have %s, for its copies of types have no methods: %s%s", at.handler.text(pair.original), remedy, orOff)
+	if _, err := types.Instantiate(nil, pair.origin, pair.args, true); err == nil {
 		return
 	}
-	original, ok := pair.original.Underlying().(*types.Struct)
-	if copied, isStruct := instance.Underlying().(*types.Struct); ok && isStruct {
-		c.verifyOmitZero(original, copied, at)
+	remedy := "move what is copied to a package that can be imported"
+	for arg := range pair.original.TypeArgs().Types() {
+		if e := c.byOrigin[originOf(arg)]; e != nil {
+			remedy = e.remedy
+			break
+		}
 	}
+	c.report(pair.need, "the client cannot have %s, for its copies of types have no methods: %s%s", pair.need.handler.text(pair.original), remedy, orOff)
 }

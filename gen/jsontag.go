@@ -316,8 +316,8 @@ func tagLiterals(files []*ast.File) map[token.Pos]*ast.BasicLit {
 				for _, name := range field.Names {
 					tags[name.Pos()] = field.Tag
 				}
-				if len(field.Names) == 0 {
-					tags[embeddedName(field.Type)] = field.Tag
+				if name := embeddedName(field.Type); len(field.Names) == 0 && name != nil {
+					tags[name.Pos()] = field.Tag
 				}
 			}
 			return true
@@ -326,13 +326,16 @@ func tagLiterals(files []*ast.File) map[token.Pos]*ast.BasicLit {
 	return tags
 }
 
-// embeddedName is where the name of an embedded field is in its type.
-func embeddedName(t ast.Expr) token.Pos {
+// embeddedName returns the name of an embedded field in its type, or nil if the
+// type is none that can be embedded.
+func embeddedName(t ast.Expr) *ast.Ident {
 	switch t := t.(type) {
+	case *ast.Ident:
+		return t
 	case *ast.StarExpr:
 		return embeddedName(t.X)
 	case *ast.SelectorExpr:
-		return t.Sel.Pos()
+		return t.Sel
 	case *ast.IndexExpr:
 		return embeddedName(t.X)
 	case *ast.IndexListExpr:
@@ -340,5 +343,5 @@ func embeddedName(t ast.Expr) token.Pos {
 	case *ast.ParenExpr:
 		return embeddedName(t.X)
 	}
-	return t.Pos()
+	return nil
 }

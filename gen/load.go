@@ -36,6 +36,17 @@ type loadedPackage struct {
 	// unsettled: the output, or a file that mentions a directive, is not built
 	// in this run, which cannot tell whether the output is still needed.
 	unsettled bool
+	// known is the graph by import path, once somebody has asked for it.
+	known map[string]*packages.Package
+}
+
+// find returns the package with an import path if this one needs it, or nil.
+func (p *loadedPackage) find(path string) *packages.Package {
+	if p.known == nil {
+		p.known = make(map[string]*packages.Package)
+		packages.Visit([]*packages.Package{p.graph}, nil, func(pkg *packages.Package) { p.known[pkg.PkgPath] = pkg })
+	}
+	return p.known[path]
 }
 
 // isTest reports whether a file is one by its name on disk.

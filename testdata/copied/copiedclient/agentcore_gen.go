@@ -47,15 +47,19 @@ type Visit struct {
 	Place2 Place    `json:"place2"`
 }
 
+// ModelPlace is where one can go.
 type ModelPlace struct {
 	Name string `json:"name"`
 }
 
+// Season is a time of the year.
 type Season int
 
+// The seasons.
 const (
+	// Summer is warm.
 	Summer Season = 1
-	Winter Season = 2
+	Winter Season = 2 // and this is not
 )
 
 // Place is called like that of package model.
@@ -63,6 +67,7 @@ type Place struct {
 	Model string `json:"model"`
 }
 
+// Page is a page of items.
 type Page[T any] struct {
 	Items []T `json:"items"`
 }

@@ -105,18 +105,22 @@ type ProgramnamesQuestion struct {
 	Text string
 }
 
+// Item is one of two.
 type Item struct {
 	Name string
 	Kind Kind
 }
 
+// Kind is one of two, as well.
 type Kind string
 
+// DeepItem is the other one.
 type DeepItem struct {
 	Number int
 	Kind   DeepKind
 }
 
+// DeepKind is the other one, too.
 type DeepKind int
 
 type ProgramnamesX struct {
