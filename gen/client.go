@@ -48,11 +48,22 @@ func placeOfClient(pkg *loadedPackage, config Config) clientPlace {
 		name = identifierOf(assumedName(pkg.graph.PkgPath))
 	}
 	below := cmp.Or(filepath.ToSlash(config.ClientDir), name+"client")
+	dir := filepath.Join(pkg.dir, filepath.FromSlash(below))
 	return clientPlace{
-		dir:  filepath.Join(pkg.dir, filepath.FromSlash(below)),
+		dir:  dir,
 		path: path.Join(pkg.graph.PkgPath, below),
-		name: cmp.Or(identifierOf(path.Base(below)), "client"),
+		name: cmp.Or(packageIn(dir), packageName(path.Base(below)), "client"),
 	}
+}
+
+// packageName is what a client package is called in a directory. The go command has
+// uses of its own for some names.
+func packageName(element string) string {
+	name := identifierOf(element)
+	if name == "main" || name == "init" || name == "documentation" {
+		return "agent" + name
+	}
+	return name
 }
 
 // identifierOf leaves of a path element what the name of a package may have.

@@ -2,9 +2,12 @@ package gen
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,16 +73,35 @@ func (p clientPlace) check(agent *loadedPackage) error {
 		return &UsageError{fmt.Sprintf("the client of the agent in %s belongs into its module, which is that in %s, and %s is not of it: write another directory, as in -client-dir %s",
 			agent.dir, root, p.dir, p.name)}
 	}
-	if agent.client.isServer() && handles(p.dir) {
+	other, _ := agent.client.agentOf()
+	switch {
+	case other == "" && handles(p.dir):
 		return samePlace(p.dir, p.dir, agent.dir)
+	case other != "" && resolved(other) != resolved(agent.dir) && handles(other):
+		return &UsageError{fmt.Sprintf("the client of the agent in %s would be written to %s, where that of the agent in %s is: write another directory, or delete the one there if that agent has its client elsewhere by now",
+			agent.dir, p.dir, other)}
+	case p.name == "main":
+		return &UsageError{fmt.Sprintf("the client of the agent in %s would be written to %s, where a program is, which nobody can import: write another directory, as in -client-dir client", agent.dir, p.dir)}
 	}
 	return nil
 }
 
-// isServer reports whether an output is that of an agent.
-func (o output) isServer() bool {
-	agent, marked := o.agentOf()
-	return marked && agent == ""
+// packageIn returns the name of the package that the files of somebody else in a
+// directory are of, or "" if there are none: that of a client is the same.
+func packageIn(dir string) string {
+	entries, _ := os.ReadDir(dir)
+	fset := token.NewFileSet()
+	for _, entry := range entries {
+		name := entry.Name()
+		if filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == OutputName {
+			continue
+		}
+		file, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err == nil && file.Name.Name != "documentation" && buildConstraint(fset, file) != "ignore" {
+			return file.Name.Name
+		}
+	}
+	return ""
 }
 
 // handles reports whether a package looks like an agent.
@@ -91,9 +113,11 @@ func handles(dir string) bool {
 			return false
 		}
 		source, err := os.ReadFile(filepath.Join(dir, name))
-		return err == nil && mentions(source)
+		return err == nil && directiveLine.Match(source)
 	})
 }
+
+var directiveLine = regexp.MustCompile(`(?m)^//agentcore:`)
 
 // samePlace is the error about a directory that the outputs of two agents would
 // be written to.
