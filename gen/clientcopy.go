@@ -403,7 +403,7 @@ func (c *copier) namedType(t *types.Named) types.Type {
 		args = append(args, c.typ(arg))
 	}
 	c.instances = append(c.instances, instancePair{t, origin, args, c.needOf(t)})
-	instance, _ := types.Instantiate(nil, origin, args, false) // checkInstances has a place for what is wrong
+	instance, _ := types.Instantiate(nil, origin, args, false) // verifyInstance says what is wrong, for it has a place
 	return instance
 }
 
@@ -559,17 +559,4 @@ func (c *copier) embeddedName(f *types.Var, tag string, t types.Type) (name stri
 		return exportedName(f.Name()), false
 	}
 	return name, true
-}
-
-// constantsOf returns the exported constants of a type, in the order of the source.
-func (index *docIndex) constantsOf(t *types.Named) []*types.Const {
-	var found []*types.Const
-	scope := t.Obj().Pkg().Scope()
-	for _, name := range scope.Names() {
-		if constant, ok := scope.Lookup(name).(*types.Const); ok && constant.Exported() && types.Identical(constant.Type(), t) {
-			found = append(found, constant)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b *types.Const) int { return index.spec(a).order - index.spec(b).order })
-	return found
 }

@@ -182,24 +182,26 @@ func (e *clientEmitter) constants(all []copiedConstant) {
 }
 
 func (e *clientEmitter) constantGroup(group *ast.GenDecl, all []copiedConstant) {
+	grouped := group != nil && group.Lparen.IsValid()
+	alone := group != nil && !grouped && len(all) == 1 // as it is in the source
 	var specs []jen.Code
 	for _, c := range all {
 		spec := e.plan.docs.spec(c)
 		spec.above = renamed(spec.above, c.Name(), c.name)
 		code := jen.Id(c.name).Add(e.typeCode(c.of.named)).Op("=").Op(literal(c.Const))
-		if group != nil && !group.Lparen.IsValid() && len(all) == 1 {
+		if alone {
 			code = jen.Const().Add(code)
 		}
 		specs = append(specs, spec.around(code)...)
 	}
 	e.file.Line()
-	if group != nil && !group.Lparen.IsValid() && len(all) == 1 {
+	if alone {
 		for _, line := range specs {
 			e.file.Add(line)
 		}
 		return
 	}
-	if group != nil && group.Lparen.IsValid() {
+	if grouped {
 		e.lines(group.Doc.Text())
 	}
 	e.file.Const().Defs(specs...)

@@ -53,7 +53,7 @@ func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *di
 	}
 	plan.types = c.copies
 	p := &planner{taken: make(map[string]bool)}
-	names := p.typeNames(pkg, place, c.copies)
+	names := p.typeNames(pkg, c.copies)
 	plan.docs = newDocIndex(pkg)
 	plan.constants = p.constantNames(c.copies, names, plan.docs)
 	c.declare(names)
@@ -85,7 +85,7 @@ func remote(a *agent) *agent {
 // typeNames chooses those of copies. A name that is exported already is kept if it
 // can be, and so are those of the agent's own package: what another package calls
 // so has that package's name in front.
-func (p *planner) typeNames(pkg *loadedPackage, place clientPlace, copies []*copied) map[*copied]string {
+func (p *planner) typeNames(pkg *loadedPackage, copies []*copied) map[*copied]string {
 	p.take("Client")
 	p.take("New")
 	rank := func(e *copied) int {
@@ -137,6 +137,19 @@ func (p *planner) constantNames(copies []*copied, names map[*copied]string, docs
 		}
 	}
 	return constants
+}
+
+// constantsOf returns the exported constants of a type, in the order of the source.
+func (index *docIndex) constantsOf(t *types.Named) []*types.Const {
+	var found []*types.Const
+	scope := t.Obj().Pkg().Scope()
+	for _, name := range scope.Names() {
+		if constant, ok := scope.Lookup(name).(*types.Const); ok && constant.Exported() && types.Identical(constant.Type(), t) {
+			found = append(found, constant)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *types.Const) int { return index.spec(a).order - index.spec(b).order })
+	return found
 }
 
 // methodNames chooses those of the methods of the client. They are called as the
