@@ -51,7 +51,7 @@ func (e *clientEmitter) packageDoc() string {
 // client emits the type that has the methods, and its constructor.
 func (e *clientEmitter) client() {
 	e.file.Line()
-	e.lines("Client calls the agent. It is one conversation: all calls belong to one session of\nthe agent. Its methods may be called concurrently.")
+	e.lines("Client calls the agent. It is one conversation: all calls belong to one session of\nthe agent. Beside its own methods it has those of the client in it, SessionID and\nPing among them. They may be called concurrently.")
 	e.file.Type().Id("Client").Struct(jen.Op("*").Add(e.behind("Client")))
 	e.file.Line()
 	transport, opts := e.plan.transport, e.plan.opts
@@ -78,8 +78,8 @@ func (e *clientEmitter) method(h *handler) {
 	if text == "" {
 		text = fmt.Sprintf("%s calls the %s %s.", name, h.kind, h.title())
 	}
-	if h.shape == shapeRaw {
-		text = strings.TrimRight(text, "\n") + "\n\nThe caller closes the body of the response."
+	if note := notes[h.shape]; note != "" {
+		text = strings.TrimRight(text, "\n") + "\n\n" + note
 	}
 	e.file.Line()
 	e.lines(text)
@@ -88,6 +88,21 @@ func (e *clientEmitter) method(h *handler) {
 	e.file.Func().Params(jen.Id(e.plan.receiver).Op("*").Id("Client")).Id(name).
 		Params(append(params, e.options())...).Add(call.results).Block(call.body...)
 }
+
+// notes are what the callers of a handler have to know, and its author had no
+// reason to say.
+var notes = map[shape]string{
+	shapeRaw:        "The caller closes the body of the response.",
+	shapeStream:     streamNote,
+	shapeOpenStream: streamNote,
+	shapeConn:       connNote,
+	shapeRawConn:    connNote,
+}
+
+const (
+	streamNote = "The agent is called when the sequence is ranged over. An error is its last element."
+	connNote   = "The caller closes the connection."
+)
 
 // call is how a handler is called.
 type call struct {

@@ -25,7 +25,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -37,11 +38,15 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Answer repeats the prompt and has the answer counted.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Answer(ctx context.Context, in full.Question, opts ...client.Option) iter.Seq2[full.Token, error] {
 	return client.Stream[full.Question, full.Token](ctx, c.Client, in, opts...)
 }
 
 // Talk repeats what it hears.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[full.Token, full.Question], error) {
 	return client.Connect[full.Token, full.Question](ctx, c.Client, opts...)
 }

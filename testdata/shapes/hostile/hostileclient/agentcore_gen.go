@@ -27,7 +27,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -39,11 +40,15 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Answer streams what it was asked.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Answer(ctx context.Context, in hostile.Question[nethttp.T, dot.T], opts ...client.Option) iter.Seq2[string, error] {
 	return client.Stream[hostile.Question[nethttp.T, dot.T], string](ctx, c.Client, in, opts...)
 }
 
 // Talk has a receiver that is called like a package.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[map[string]any, string], error) {
 	return client.Connect[map[string]any, string](ctx, c.Client, opts...)
 }

@@ -22,7 +22,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -39,6 +40,8 @@ func (c *Client) Serve(ctx context.Context, in string, opts ...client.Option) (s
 }
 
 // Queue serves one customer after the other.
+//
+// The caller closes the connection.
 func (c *Client) Queue(ctx context.Context, opts ...client.Option) (*client.Conn[int, string], error) {
 	return client.Connect[int, string](ctx, c.Client, opts...)
 }

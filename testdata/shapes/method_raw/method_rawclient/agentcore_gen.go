@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -43,6 +44,8 @@ func (c *Client) Replace(ctx context.Context, body []byte, opts ...client.Option
 }
 
 // Follow sends the document whenever it is asked.
+//
+// The caller closes the connection.
 func (c *Client) Follow(ctx context.Context, opts ...client.Option) (*client.Conn[client.Message, client.Message], error) {
 	return client.Connect[client.Message, client.Message](ctx, c.Client, opts...)
 }

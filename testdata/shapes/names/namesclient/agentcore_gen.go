@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -36,6 +37,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Time returns a moment later.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Time(ctx context.Context, in wall.Time, opts ...client.Option) iter.Seq2[wall.Time, error] {
 	return client.Stream[wall.Time, wall.Time](ctx, c.Client, in, opts...)
 }

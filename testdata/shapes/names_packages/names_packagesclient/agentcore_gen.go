@@ -44,7 +44,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -56,6 +57,8 @@ func New(transport *client.Transport, options ...client.Option) *Client {
 }
 
 // Answer takes something of each package that this file imports.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Answer(ctx2 context.Context, input struct {
 	A   Model.T
 	B   model.T
@@ -97,6 +100,8 @@ func (c *Client) Answer(ctx2 context.Context, input struct {
 }
 
 // Talk receives and sends what it does not name.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx2 context.Context, options ...client.Option) (*client.Conn[[]blank.T, in.T], error) {
 	return client.Connect[[]blank.T, in.T](ctx2, c.Client, options...)
 }

@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -36,11 +37,15 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Spell has a payload of the package's own string, and yields the predeclared one.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Spell(ctx context.Context, in String, opts ...client.Option) iter.Seq2[string, error] {
 	return client.Stream[String, string](ctx, c.Client, in, opts...)
 }
 
 // Talk hears the predeclared string.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[map[string]any, string], error) {
 	return client.Connect[map[string]any, string](ctx, c.Client, opts...)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -35,6 +36,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Resume streams the events after the one that the header Last-Event-Id names.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Resume(ctx context.Context, opts ...client.Option) iter.Seq2[openstream_ctx.Event, error] {
 	return client.Stream[client.None, openstream_ctx.Event](ctx, c.Client, client.None{}, opts...)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -35,6 +36,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Read streams the lines of a document.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Read(ctx context.Context, in openstream_ctx_in.Request, opts ...client.Option) iter.Seq2[openstream_ctx_in.Line, error] {
 	return client.Stream[openstream_ctx_in.Request, openstream_ctx_in.Line](ctx, c.Client, in, opts...)
 }

@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -36,11 +37,15 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Waits streams how long each in a queue must wait.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Waits(ctx context.Context, in []string, opts ...client.Option) iter.Seq2[time.Duration, error] {
 	return client.Stream[[]string, time.Duration](ctx, c.Client, in, opts...)
 }
 
 // Wait tells one after the other how long they must wait.
+//
+// The caller closes the connection.
 func (c *Client) Wait(ctx context.Context, opts ...client.Option) (*client.Conn[time.Duration, string], error) {
 	return client.Connect[time.Duration, string](ctx, c.Client, opts...)
 }

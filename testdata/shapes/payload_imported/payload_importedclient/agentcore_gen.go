@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -36,6 +37,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Visits streams a visit to a place in every season.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Visits(ctx context.Context, in travel.Place, opts ...client.Option) iter.Seq2[*payload_imported.Visit, error] {
 	return client.Stream[travel.Place, *payload_imported.Visit](ctx, c.Client, in, opts...)
 }

@@ -22,7 +22,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -34,6 +35,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Count counts up.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Count(ctx context.Context, in Question, opts ...client.Option) iter.Seq2[*Answer, error] {
 	return client.Stream[Question, *Answer](ctx, c.Client, in, opts...)
 }

@@ -26,7 +26,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -38,11 +39,15 @@ func New(transport *client.Transport, options ...client.Option) *Client {
 }
 
 // Ping is no ping. It's the entrypoint.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Ping(ctx context.Context, in *ProgramnamesClient, options ...client.Option) iter.Seq2[All, error] {
 	return client.Stream[*ProgramnamesClient, All](ctx, c.Client, in, options...)
 }
 
 // Do is what the client does itself.
+//
+// The caller closes the connection.
 func (c *Client) Do(ctx context.Context, options ...client.Option) (*client.Conn[ProgramnamesAnswer, client.Message], error) {
 	return client.Connect[ProgramnamesAnswer, client.Message](ctx, c.Client, options...)
 }

@@ -27,7 +27,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -41,11 +42,15 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 // Search finds pages. */
 //
 // Deprecated: look for yourself.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Search(ctx context.Context, in *Query[Filter[Level], time.Time], opts ...client.Option) iter.Seq2[Page[string, *Item], error] {
 	return client.Stream[*Query[Filter[Level], time.Time], Page[string, *Item]](ctx, c.Client, in, opts...)
 }
 
 // Talk answers events with what there is to know.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[All, Event], error) {
 	return client.Connect[All, Event](ctx, c.Client, opts...)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -36,6 +37,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 
 // Go plans to go somewhere in a season, and streams the seasons that have a
 // place.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Go(ctx context.Context, in payload_enum.Season, opts ...client.Option) iter.Seq2[payload_enum.Season, error] {
 	return client.Stream[payload_enum.Season, payload_enum.Season](ctx, c.Client, in, opts...)
 }

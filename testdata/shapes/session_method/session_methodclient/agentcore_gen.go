@@ -24,7 +24,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -41,6 +42,8 @@ func (c *Client) Serve(ctx context.Context, in string, opts ...client.Option) (s
 }
 
 // Queue does so again and again.
+//
+// The caller closes the connection.
 func (c *Client) Queue(ctx context.Context, opts ...client.Option) (*client.Conn[session_method.Visits, string], error) {
 	return client.Connect[session_method.Visits, string](ctx, c.Client, opts...)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -35,6 +36,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Sell streams tickets, of which there are three.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Sell(ctx context.Context, in session_openstream_ctx_in.Order, opts ...client.Option) iter.Seq2[session_openstream_ctx_in.Ticket, error] {
 	return client.Stream[session_openstream_ctx_in.Order, session_openstream_ctx_in.Ticket](ctx, c.Client, in, opts...)
 }

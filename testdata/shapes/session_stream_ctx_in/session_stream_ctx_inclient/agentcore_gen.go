@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -35,6 +36,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Echo streams what was said, and all that was said before it.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Echo(ctx context.Context, in string, opts ...client.Option) iter.Seq2[session_stream_ctx_in.Token, error] {
 	return client.Stream[string, session_stream_ctx_in.Token](ctx, c.Client, in, opts...)
 }

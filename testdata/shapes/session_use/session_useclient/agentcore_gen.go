@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -42,6 +43,8 @@ func (c *Client) Count(ctx context.Context, body []byte, opts ...client.Option) 
 }
 
 // Talk says the number.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[client.Message, client.Message], error) {
 	return client.Connect[client.Message, client.Message](ctx, c.Client, opts...)
 }

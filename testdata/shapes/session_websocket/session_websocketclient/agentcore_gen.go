@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -40,6 +41,8 @@ func (c *Client) Recall(ctx context.Context, opts ...client.Option) (session_web
 }
 
 // Talk counts what it hears.
+//
+// The caller closes the connection.
 func (c *Client) Talk(ctx context.Context, opts ...client.Option) (*client.Conn[session_websocket.Heard, session_websocket.Say], error) {
 	return client.Connect[session_websocket.Heard, session_websocket.Say](ctx, c.Client, opts...)
 }

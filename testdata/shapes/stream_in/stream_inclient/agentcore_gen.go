@@ -23,7 +23,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -35,6 +36,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Words streams the words of a text.
+//
+// The agent is called when the sequence is ranged over. An error is its last element.
 func (c *Client) Words(ctx context.Context, in stream_in.Text, opts ...client.Option) iter.Seq2[stream_in.Word, error] {
 	return client.Stream[stream_in.Text, stream_in.Word](ctx, c.Client, in, opts...)
 }

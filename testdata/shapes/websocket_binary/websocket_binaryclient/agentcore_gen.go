@@ -21,7 +21,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -34,6 +35,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 
 // Invert answers each image with its negative. An empty one is a bug of the
 // client's that it does not survive.
+//
+// The caller closes the connection.
 func (c *Client) Invert(ctx context.Context, opts ...client.Option) (*client.Conn[[]byte, []byte], error) {
 	return client.Connect[[]byte, []byte](ctx, c.Client, opts...)
 }

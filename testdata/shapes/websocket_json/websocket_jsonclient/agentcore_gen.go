@@ -22,7 +22,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -34,6 +35,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Play counts points until somebody has three. Spectators are refused.
+//
+// The caller closes the connection.
 func (c *Client) Play(ctx context.Context, opts ...client.Option) (*client.Conn[websocket_json.Score, websocket_json.Point], error) {
 	return client.Connect[websocket_json.Score, websocket_json.Point](ctx, c.Client, opts...)
 }

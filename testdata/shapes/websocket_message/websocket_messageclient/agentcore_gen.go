@@ -21,7 +21,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -33,6 +34,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Dump reads and writes hexadecimal numbers.
+//
+// The caller closes the connection.
 func (c *Client) Dump(ctx context.Context, opts ...client.Option) (*client.Conn[client.Message, client.Message], error) {
 	return client.Connect[client.Message, client.Message](ctx, c.Client, opts...)
 }

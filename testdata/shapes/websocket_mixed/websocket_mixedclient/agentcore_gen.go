@@ -22,7 +22,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -34,6 +35,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Listen counts what it hears, and leaves after three messages.
+//
+// The caller closes the connection.
 func (c *Client) Listen(ctx context.Context, opts ...client.Option) (*client.Conn[*websocket_mixed.Heard, string], error) {
 	return client.Connect[*websocket_mixed.Heard, string](ctx, c.Client, opts...)
 }

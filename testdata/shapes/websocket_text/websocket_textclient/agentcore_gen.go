@@ -21,7 +21,8 @@ const (
 )
 
 // Client calls the agent. It is one conversation: all calls belong to one session of
-// the agent. Its methods may be called concurrently.
+// the agent. Beside its own methods it has those of the client in it, SessionID and
+// Ping among them. They may be called concurrently.
 type Client struct {
 	*client.Client
 }
@@ -33,6 +34,8 @@ func New(transport *client.Transport, opts ...client.Option) *Client {
 }
 
 // Shout answers in capitals.
+//
+// The caller closes the connection.
 func (c *Client) Shout(ctx context.Context, opts ...client.Option) (*client.Conn[string, string], error) {
 	return client.Connect[string, string](ctx, c.Client, opts...)
 }
