@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"go/types"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -71,7 +72,7 @@ func newDocIndex(pkg *loadedPackage) *docIndex {
 }
 
 func (index *docIndex) spot(path string, pos token.Pos, name string) spot {
-	place := index.pkg.fset.PositionFor(pos, false)
+	place := index.pkg.fset.Position(pos) // what cgo has made of a file says where it was
 	return spot{path, filepath.Base(place.Filename), place.Line, name}
 }
 
@@ -109,13 +110,17 @@ func (index *docIndex) readPackage(pkg *types.Package) {
 	}
 }
 
-// files returns the source of a package, in the order of its files.
+// files returns the source of a package, in the order of its files. What cgo has
+// made of it has comments of cgo's, too.
 func (index *docIndex) files(path string) []*ast.File {
 	pkg := index.pkg.find(path)
 	if pkg == nil {
 		return nil
 	}
-	if len(pkg.Syntax) > 0 {
+	processed := func(file *ast.File) bool {
+		return isProcessed(index.pkg.fset.PositionFor(file.Package, false).Filename)
+	}
+	if len(pkg.Syntax) > 0 && !slices.ContainsFunc(pkg.Syntax, processed) {
 		return pkg.Syntax
 	}
 	var files []*ast.File
