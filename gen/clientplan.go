@@ -2,6 +2,7 @@ package gen
 
 import (
 	"cmp"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"maps"
@@ -64,7 +65,27 @@ func planClient(pkg *loadedPackage, agent *agent, config Config, diagnostics *di
 		plan.fields[field] = plan.docs.field(original)
 	}
 	plan.planLocals(pkg, p)
+	plan.checkBeside(pkg, diagnostics)
 	return plan
+}
+
+// checkBeside reports what somebody else's files in the directory of the client
+// declare by a name of the client's.
+func (plan *clientPlan) checkBeside(pkg *loadedPackage, diagnostics *diagnostics) {
+	taken := map[string]string{"Client": "the generated client", "New": "the constructor of the generated client"}
+	for _, e := range plan.types {
+		taken[e.named.Obj().Name()] = "a type that the generated client copies"
+		for _, c := range plan.constants[e] {
+			taken[c.name] = "a constant that the generated client copies"
+		}
+	}
+	for file := range filesIn(pkg.fset, plan.place.dir, parser.SkipObjectResolution) {
+		for name := range topLevelNames(file) {
+			if what := taken[name.Name]; what != "" {
+				diagnostics.add(codeNameTaken, name, "%s is the name of %s: rename this one, or generate with -client-dir and another directory", name.Name, what)
+			}
+		}
+	}
 }
 
 // remote returns an agent as its callers see it. Of a session they see nothing

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"iter"
 	"maps"
 	"os"
 	"path"
@@ -390,29 +391,46 @@ func surroundings(pkg *loadedPackage, constraint string) declarations {
 				addNew(found.imports, spec.Name.Name, declared{spec, beside})
 			}
 		}
+		for name := range topLevelNames(file) {
+			addNew(found.names, name.Name, declared{name, beside})
+		}
 		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.FuncDecl); ok && d.Recv != nil && len(d.Recv.List) > 0 {
+				addNew(found.methods, receiverName(d.Recv.List[0].Type)+"."+d.Name.Name, declared{d.Name, beside})
+			}
+		}
+	}
+	return found
+}
+
+// topLevelNames yields the names that a file declares outside of its functions, but
+// for those of methods.
+func topLevelNames(file *ast.File) iter.Seq[*ast.Ident] {
+	return func(yield func(*ast.Ident) bool) {
+		for _, decl := range file.Decls {
+			var names []*ast.Ident
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
 				if d.Recv == nil {
-					addNew(found.names, d.Name.Name, declared{d.Name, beside})
-				} else if len(d.Recv.List) > 0 {
-					addNew(found.methods, receiverName(d.Recv.List[0].Type)+"."+d.Name.Name, declared{d.Name, beside})
+					names = append(names, d.Name)
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					switch s := spec.(type) {
 					case *ast.TypeSpec:
-						addNew(found.names, s.Name.Name, declared{s.Name, beside})
+						names = append(names, s.Name)
 					case *ast.ValueSpec:
-						for _, name := range s.Names {
-							addNew(found.names, name.Name, declared{name, beside})
-						}
+						names = append(names, s.Names...)
 					}
+				}
+			}
+			for _, name := range names {
+				if !yield(name) {
+					return
 				}
 			}
 		}
 	}
-	return found
 }
 
 // receiverName returns the name of the type of a receiver that has no type

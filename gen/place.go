@@ -2,8 +2,10 @@ package gen
 
 import (
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -89,19 +91,28 @@ func (p clientPlace) check(agent *loadedPackage) error {
 // packageIn returns the name of the package that the files of somebody else in a
 // directory are of, or "" if there are none: that of a client is the same.
 func packageIn(dir string) string {
-	entries, _ := os.ReadDir(dir)
-	fset := token.NewFileSet()
-	for _, entry := range entries {
-		name := entry.Name()
-		if filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == OutputName {
-			continue
-		}
-		file, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
-		if err == nil && file.Name.Name != "documentation" && buildConstraint(fset, file) != "ignore" {
-			return file.Name.Name
-		}
+	for file := range filesIn(token.NewFileSet(), dir, parser.PackageClauseOnly) {
+		return file.Name.Name
 	}
 	return ""
+}
+
+// filesIn yields the files of somebody else that are built with a client in a
+// directory.
+func filesIn(fset *token.FileSet, dir string, mode parser.Mode) iter.Seq[*ast.File] {
+	return func(yield func(*ast.File) bool) {
+		entries, _ := os.ReadDir(dir)
+		for _, entry := range entries {
+			name := entry.Name()
+			if filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == OutputName {
+				continue
+			}
+			file, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, mode|parser.ParseComments)
+			if err == nil && file.Name.Name != "documentation" && buildConstraint(fset, file) != "ignore" && !yield(file) {
+				return
+			}
+		}
+	}
 }
 
 // handles reports whether a package looks like an agent.
