@@ -110,7 +110,7 @@ func background(ctx context.Context, transport *client.Transport, opts []client.
 	defer tick.Stop()
 	shown := 0
 	for {
-		for _, section := range report.Sections[shown:] {
+		for _, section := range report.Sections[min(shown, len(report.Sections)):] {
 			if err := term.print(section.Topic, ": ", section.Text, "\n"); err != nil {
 				return err
 			}
@@ -121,6 +121,9 @@ func background(ctx context.Context, transport *client.Transport, opts []client.
 			return nil
 		case backgroundclient.Failed:
 			return fmt.Errorf("the report has failed: %s", report.Error)
+		case backgroundclient.Running:
+		default: // it is another agent, or a later version of this one
+			return fmt.Errorf("the report is in a state that is not known here: %q", report.State)
 		}
 		select {
 		case <-tick.C:

@@ -103,6 +103,7 @@ func TestHello(t *testing.T) {
 	url := start(t, "hello")
 	invoke(t, "", "-url", url, "hello", "how", "are", "you?").expect(t, 0, "You said: how are you?\n", "")
 	invoke(t, "", "-url", url, "hello").expect(t, 0, "You said: \n", "")
+	invoke(t, "", "-url", url, "hello", "-5", "degrees,", "url").expect(t, 0, "You said: -5 degrees, url\n", "")
 }
 
 func TestStreaming(t *testing.T) {
@@ -157,6 +158,23 @@ func TestReportFails(t *testing.T) {
 		})})
 	invoke(t, "", "-url", url, "background", "otters", "terns").
 		expect(t, 1, "otters: They swim.\n", "caller: the report has failed: the model is on strike\n")
+}
+
+func TestReportInAnotherState(t *testing.T) {
+	for _, state := range []backgroundclient.State{"", "postponed"} {
+		url := serve(t, runtime.Handlers{Invoke: runtime.Unary[backgroundclient.Request, backgroundclient.Report]("Handle",
+			func(_ context.Context, r backgroundclient.Request) (backgroundclient.Report, error) {
+				report := backgroundclient.Report{ID: "7", State: backgroundclient.Running, Topics: 2}
+				if r.Action == backgroundclient.Progress {
+					report.State = state
+				} else {
+					report.Sections = []backgroundclient.Section{{Topic: "otters", Text: "They swim."}}
+				}
+				return report, nil
+			})})
+		invoke(t, "", "-url", url, "background", "otters", "terns").
+			expect(t, 1, "otters: They swim.\n", fmt.Sprintf("caller: the report is in a state that is not known here: %q\n", state))
+	}
 }
 
 func TestStreamFails(t *testing.T) {
@@ -308,6 +326,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"assistant"}, "write assistant topic [text...]"},
 		{[]string{"background"}, "write background topic..."},
 		{[]string{"chat", "hi"}, "write chat"},
+		{[]string{"hello", "-url", "http://localhost:8081"}, "-url comes after the agent: flags go before the agent"},
+		{[]string{"hello", "hi", "--session=mine"}, "--session=mine comes after the agent: flags go before the agent"},
+		{[]string{"chat", "-session", "mine"}, "-session comes after the agent: flags go before the agent"},
 		{[]string{"-url", "http://localhost", "-runtime", "my_agent-abcde12345", "hello"}, "an agent has a -url or a -runtime, not both"},
 		{[]string{"-runtime", "", "hello"}, "the -runtime is empty"},
 		{[]string{"-region", "us-west-2", "hello"}, "-region is for an agent on AgentCore: say which with -runtime"},

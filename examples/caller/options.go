@@ -79,6 +79,11 @@ func (o *options) complete(flags *flag.FlagSet, tokenEnv string) error {
 		return errors.New("which agent?")
 	}
 	o.name, o.text = flags.Arg(0), flags.Args()[1:]
+	for _, arg := range o.text {
+		if isFlag(flags, arg) {
+			return fmt.Errorf("%s comes after the agent: flags go before the agent", arg)
+		}
+	}
 	var known bool
 	if o.agent, known = agents[o.name]; !known {
 		return fmt.Errorf("there is no agent %q", o.name)
@@ -87,6 +92,14 @@ func (o *options) complete(flags *flag.FlagSet, tokenEnv string) error {
 		return fmt.Errorf("write %s", strings.TrimSpace(o.name+" "+o.agent.takes))
 	}
 	return nil
+}
+
+// isFlag reports whether an argument looks like one of the flags, with its value
+// or without. Other text may begin with a dash.
+func isFlag(flags *flag.FlagSet, arg string) bool {
+	name, dash := strings.CutPrefix(arg, "-")
+	name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
+	return dash && flags.Lookup(name) != nil
 }
 
 // usage says what the command line is.
