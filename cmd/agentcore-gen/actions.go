@@ -36,7 +36,7 @@ func printCommands(w io.Writer, out outcome, workspace string) error {
 	for _, f := range out.Files {
 		if out.Check && f.Changed() {
 			fmt.Fprintf(&b, "::error %s,title=agentcore-gen::%s\n",
-				property("file", inWorkspace(f.Path, workspace)), dataEscapes.Replace(f.Path+" is not up to date: go generate"))
+				property("file", inWorkspace(f.Path, workspace)), dataEscapes.Replace(f.Path+" is not up to date with these flags: go generate"))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -79,7 +79,7 @@ func (p *printer) outcome(out outcome) {
 		switch {
 		case !f.Changed():
 		case out.Check:
-			fmt.Fprintf(p.w, "%s is not up to date: go generate\n%s", f.Path, f.Diff())
+			fmt.Fprintf(p.w, "%s is not up to date with these flags: go generate\n%s", f.Path, f.Diff())
 		case f.Content == nil && f.Client:
 			fmt.Fprintf(p.w, "agentcore-gen: %s goes, for no agent has its client there any more\n", f.Path)
 		case f.Content == nil:
