@@ -26,17 +26,16 @@ type copier struct {
 	needs    map[types.Type]need // of structs and of instances of generic types
 	imports  map[*types.Package]bool
 
-	self      *types.Package // the client's
-	mirrors   map[string]*types.Named
-	params    map[*types.TypeParam]*types.TypeParam
-	structs   []structPair
-	instances []instancePair
-	payloads  []payload
-	originals map[*types.Var]*types.Var // of the fields of copies
-	declaring need                      // of the copy that is being declared
-	reported  map[types.Object]bool
-	// incomplete are structs that have a field without a counterpart.
-	incomplete map[*types.Struct]bool
+	self       *types.Package // the client's
+	mirrors    map[string]*types.Named
+	params     map[*types.TypeParam]*types.TypeParam
+	structs    []structPair
+	instances  []instancePair
+	payloads   []payload
+	originals  map[*types.Var]*types.Var // of the fields of copies
+	declaring  need                      // of the copy that is being declared
+	reported   map[types.Object]bool
+	incomplete bool // a struct has a field without a counterpart
 }
 
 // copied is a type that the client declares.
@@ -100,15 +99,14 @@ func (n need) element() need {
 func newCopier(pkg *loadedPackage, place clientPlace, mode ClientMode, diagnostics *diagnostics) *copier {
 	return &copier{
 		pkg: pkg, mode: mode, place: place, diagnostics: diagnostics,
-		byOrigin:   make(map[*types.Named]*copied),
-		needs:      make(map[types.Type]need),
-		imports:    make(map[*types.Package]bool),
-		self:       types.NewPackage(place.path, place.name),
-		mirrors:    make(map[string]*types.Named),
-		params:     make(map[*types.TypeParam]*types.TypeParam),
-		originals:  make(map[*types.Var]*types.Var),
-		reported:   make(map[types.Object]bool),
-		incomplete: make(map[*types.Struct]bool),
+		byOrigin:  make(map[*types.Named]*copied),
+		needs:     make(map[types.Type]need),
+		imports:   make(map[*types.Package]bool),
+		self:      types.NewPackage(place.path, place.name),
+		mirrors:   make(map[string]*types.Named),
+		params:    make(map[*types.TypeParam]*types.TypeParam),
+		originals: make(map[*types.Var]*types.Var),
+		reported:  make(map[types.Object]bool),
 	}
 }
 
@@ -531,7 +529,7 @@ func (c *copier) structType(t *types.Struct) *types.Struct {
 			name, embedded = c.embeddedName(f, tag, inner)
 		}
 		if taken[name] || name == "" {
-			c.incomplete[t] = true
+			c.incomplete = true
 			c.report(at.to(f, c.pkg.types), "the client's copy of the struct around this embedded field has no name for it: embed a type that is declared, by its own name%s", orOff)
 			continue
 		}

@@ -16,7 +16,9 @@ func (c *copier) verify() {
 		}
 	}
 	for _, pair := range c.structs {
-		c.verifyFields(pair)
+		if !c.incomplete { // that is reason enough for others, and has been reported
+			c.verifyFields(pair)
+		}
 	}
 	for _, pair := range c.instances {
 		c.verifyInstance(pair)
@@ -92,7 +94,7 @@ func (c *copier) verifyFields(pair structPair) {
 		}
 		return list
 	}
-	if !c.incomplete[pair.original] && !slices.Equal(visible(pair.original), visible(pair.copy)) {
+	if !slices.Equal(visible(pair.original), visible(pair.copy)) {
 		c.report(pair.need, "a copy of this struct for the client would have other fields in JSON: give those that clash names with a json tag%s", orOff)
 	}
 }
