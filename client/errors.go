@@ -39,6 +39,7 @@ type Error struct {
 	RequestID string
 
 	retryAfter time.Duration
+	hint       string // what to look at, "" for nothing
 }
 
 // maxErrorBody is how much of a refusal is read.
@@ -59,6 +60,9 @@ func (e *Error) Error() string {
 		b.WriteString(", request " + e.RequestID)
 	}
 	b.WriteString(")")
+	if e.hint != "" {
+		b.WriteString(": " + e.hint)
+	}
 	return b.String()
 }
 
@@ -76,7 +80,7 @@ func (e *Error) Retryable() bool {
 }
 
 // newError reads an answer that is a refusal, and closes it.
-func newError(op operation, answer *http.Response) *Error {
+func (t *Transport) newError(op operation, answer *http.Response) *Error {
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody)) // what has come says something
 	e := &Error{
@@ -87,8 +91,11 @@ func newError(op operation, answer *http.Response) *Error {
 	if code := answer.Header.Get("X-Amzn-Errortype"); code != "" {
 		e.Code = errorCode(code)
 	}
-	if to := answer.Header.Get("Location"); to != "" && e.StatusCode/100 == 3 {
-		e.Message = "it is elsewhere, where requests with credentials do not follow: " + to
+	if to, err := answer.Location(); err == nil && e.StatusCode/100 == 3 {
+		e.Message = elsewhere(op, to, t.auth)
+	}
+	if e.StatusCode == http.StatusForbidden && op == opConnect && len(body) == 0 && e.Code == "" {
+		e.hint = "has the agent a WebSocket handler?" // the Python SDK refuses so without one
 	}
 	if e.Message == "" {
 		e.Message = cmp.Or(http.StatusText(e.StatusCode), "no reason given")

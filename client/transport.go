@@ -144,11 +144,9 @@ func newTransport(at address, auth authorizer, o transportOptions) *Transport {
 	if t.dialer == nil {
 		t.dialer = dialerOf(t.http)
 	}
-	if auth != nil { // a redirection could carry what proves who we are elsewhere
-		own := *t.http
-		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		t.http = &own
-	}
+	own := *t.http
+	own.CheckRedirect = redirects(own.CheckRedirect, auth)
+	t.http = &own
 	return t
 }
 
@@ -193,6 +191,10 @@ func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 // owner asks for goes into headers, with [WithHeader], or into the HTTP client.
 // The agent's routes are below the URL. A URL that is none, and an option that is
 // for AgentCore, is a [*ParameterError].
+//
+// Redirections are followed as the HTTP client does, but not where a call would
+// lose its body on the way, with 301, 302 and 303, nor by WebSocket connections:
+// those are an [*Error] that says where the agent is.
 func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	base, err := parseBaseURL("base URL", baseURL)
 	if err != nil {
@@ -232,13 +234,20 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 // directAddress has the URLs of an agent that is reached without AgentCore.
 type directAddress map[operation]*url.URL
 
+// directRoutes are the paths of the operations, below the base URL.
+var directRoutes = map[operation]string{
+	opInvoke:    "/invocations",
+	opConnect:   "/ws",
+	opPing:      "/ping",
+	opAgentCard: "/.well-known/agent-card.json",
+}
+
 func newDirectAddress(base *url.URL) directAddress {
-	return directAddress{
-		opInvoke:    base.JoinPath("invocations"),
-		opConnect:   base.JoinPath("ws"),
-		opPing:      base.JoinPath("ping"),
-		opAgentCard: base.JoinPath(".well-known/agent-card.json"),
+	a := make(directAddress)
+	for op, route := range directRoutes {
+		a[op] = base.JoinPath(route)
 	}
+	return a
 }
 
 func (a directAddress) url(op operation) (*url.URL, error) {
@@ -284,7 +293,7 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 			}
 			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
-		failure := newError(c.op, answer)
+		failure := t.newError(c.op, answer)
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
 			return nil, err
 		} else if again {
@@ -374,7 +383,7 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 			}
 			return nil, nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
-		failure := newError(c.op, answer)
+		failure := t.newError(c.op, answer)
 		if failure.StatusCode < 300 {
 			failure.Message = "the answer is none to a WebSocket handshake: " + failure.Message
 		}
