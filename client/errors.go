@@ -50,7 +50,11 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, "%s: %s (", e.Operation, e.Message)
 	switch {
 	case e.StatusCode == http.StatusOK && e.Operation != string(opConnect):
-		b.WriteString(cmp.Or(e.Code, "in the stream"))
+		if e.Code == "" || e.Code == "error" { // the latter says no more
+			b.WriteString("in the stream")
+		} else {
+			b.WriteString(e.Code)
+		}
 	case e.Code != "":
 		fmt.Fprintf(&b, "%s, status %d", e.Code, e.StatusCode)
 	default:

@@ -64,7 +64,7 @@ type authorizer interface {
 	renew(ctx context.Context, refused *http.Request) (bool, error)
 }
 
-// TransportOption changes how a [Transport] works.
+// TransportOption changes how a [Transport] works. One that is nil is passed over.
 type TransportOption func(*transportOptions)
 
 type transportOptions struct {
@@ -105,7 +105,7 @@ func WithWebSocketDialer(d *websocket.Dialer) TransportOption {
 }
 
 // WithMaxAttempts sets how often a request is sent at most; the default is 3,
-// and 1 means never again. Only what cannot have run is sent again: see
+// and 1 means never again, as does what is less. Only what cannot have run is sent again: see
 // [Error.Retryable]. A service that asks for more than 20 seconds of patience, with
 // Retry-After, is left to the caller.
 func WithMaxAttempts(n int) TransportOption {
@@ -127,7 +127,9 @@ func WithMaxEvent(bytes int) TransportOption {
 func newTransportOptions(opts []TransportOption) transportOptions {
 	o := transportOptions{maxAttempts: defaultMaxAttempts, maxAnswer: defaultMaxAnswer, maxEvent: defaultMaxEvent, maxMessage: defaultMaxMessage}
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	return o
 }
