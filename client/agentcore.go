@@ -157,6 +157,9 @@ func newDeployed(runtime string, cfg aws.Config, o transportOptions) (*deployed,
 			}
 		}
 	}
+	if d.region == "" {
+		return nil, &ParameterError{"region", "", "there is none: give one like us-west-2 with WithRegion or AWS_REGION"}
+	}
 	if !regionPattern.MatchString(d.region) {
 		return nil, &ParameterError{"region", d.region, "write one like us-west-2"}
 	}

@@ -222,11 +222,11 @@ func TestAgentCoreParameters(t *testing.T) {
 	}
 	clearEnv(t)
 	_, err := client.AgentCoreOAuth(client.StaticToken("token"), "x", account)
-	says(t, err, `region "": write one like us-west-2`)
+	says(t, err, `region "": there is none: give one like us-west-2 with WithRegion or AWS_REGION`)
 	config := awsConfig()
 	config.Region = ""
 	_, err = client.AgentCore(config, "x", account)
-	says(t, err, `region "": write one like us-west-2`)
+	says(t, err, `region "": there is none: give one like us-west-2 with WithRegion or AWS_REGION`)
 	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "localhost")
 	_, err = client.AgentCore(awsConfig(), testARN)
 	says(t, err, `endpoint of the AWS configuration "localhost": write it with its scheme, as in http://localhost:8080`)

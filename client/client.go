@@ -16,15 +16,20 @@ import (
 // Client is a conversation with an agent: all its calls belong to one session of
 // the agent. Generated clients embed one. It holds nothing that would have to be
 // closed, so that a program may make one for each of its own users. Its methods,
-// and functions that take it, may be called concurrently.
+// and functions that take it, may be called concurrently. [New] makes one: others
+// call nobody, but panic.
 type Client struct {
 	transport *Transport
 	settings  settings
 }
 
 // New returns a client. The options hold for all its calls. Without
-// [WithSession] it has a new session.
+// [WithSession] it has a new session. Without a transport it panics; an Option that
+// is nil is passed over.
 func New(transport *Transport, opts ...Option) *Client {
+	if transport == nil {
+		panic("client.New: the transport is nil: was the error of Direct or AgentCore dropped?")
+	}
 	c := &Client{transport: transport}
 	c.settings.apply(opts)
 	if c.settings.session == "" {
@@ -55,12 +60,14 @@ type settings struct {
 
 func (s *settings) apply(opts []Option) {
 	for _, opt := range opts {
-		opt(s)
+		if opt != nil {
+			opt(s)
+		}
 	}
 }
 
 // WithSession continues the session with this id, or begins one. AgentCore takes
-// ids of 33 to 256 characters.
+// ids of 33 to 256 characters. An empty id, given to [New], is a new session.
 func WithSession(id string) Option {
 	return func(s *settings) { s.session, s.passSession = id, false }
 }
@@ -102,8 +109,17 @@ func WithAnswerHeader(header *http.Header) Option {
 
 const headerUserID = "X-Amzn-Bedrock-Agentcore-Runtime-User-Id"
 
+// check keeps a client that nobody has made from failing in a place that says
+// nothing.
+func (c *Client) check() {
+	if c == nil || c.transport == nil {
+		panic("client: this Client was not made with New")
+	}
+}
+
 // newCall makes a call with the settings of the client and its own.
 func (c *Client) newCall(ctx context.Context, op operation, method string, opts []Option) (call, settings, error) {
+	c.check()
 	s := c.settings
 	s.apply(opts)
 	inbound, session := wire.InboundFrom(ctx)

@@ -94,6 +94,7 @@ const maxPresigned = 300 * time.Second
 // bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStream. Options that do not fit
 // are a [*ParameterError].
 func (c *Client) PresignWebSocket(ctx context.Context, o PresignOptions, opts ...Option) (string, error) {
+	c.check()
 	auth, ok := c.transport.auth.(*sigV4)
 	if !ok {
 		return "", fmt.Errorf("presign a WebSocket URL: %w: only a transport of AgentCore has credentials to sign with; those of a bearer token are made with WebSocketSubprotocols", errors.ErrUnsupported)
@@ -133,6 +134,7 @@ func (c *Client) PresignWebSocket(ctx context.Context, o PresignOptions, opts ..
 // [errors.ErrUnsupported]. A token of more than 3,072 bytes is too long for it. Of
 // the options, [WithSession], [PassSession] and [ForShell] count.
 func (c *Client) WebSocketSubprotocols(ctx context.Context, opts ...Option) (url string, protocols []string, err error) {
+	c.check()
 	auth, ok := c.transport.auth.(*bearer)
 	if !ok {
 		return "", nil, fmt.Errorf("make WebSocket subprotocols: %w: only a transport of AgentCoreOAuth has a bearer token; with the credentials of AWS, a browser takes a URL of PresignWebSocket", errors.ErrUnsupported)

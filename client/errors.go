@@ -39,6 +39,7 @@ type Error struct {
 	RequestID string
 
 	retryAfter time.Duration
+	hint       string // what to look at, "" for nothing
 }
 
 // maxErrorBody is how much of a refusal is read.
@@ -49,7 +50,11 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, "%s: %s (", e.Operation, e.Message)
 	switch {
 	case e.StatusCode == http.StatusOK && e.Operation != string(opConnect):
-		b.WriteString(cmp.Or(e.Code, "in the stream"))
+		if e.Code == "" || e.Code == "error" { // the latter says no more
+			b.WriteString("in the stream")
+		} else {
+			b.WriteString(e.Code)
+		}
 	case e.Code != "":
 		fmt.Fprintf(&b, "%s, status %d", e.Code, e.StatusCode)
 	default:
@@ -59,6 +64,9 @@ func (e *Error) Error() string {
 		b.WriteString(", request " + e.RequestID)
 	}
 	b.WriteString(")")
+	if e.hint != "" {
+		b.WriteString(": " + e.hint)
+	}
 	return b.String()
 }
 
@@ -76,7 +84,7 @@ func (e *Error) Retryable() bool {
 }
 
 // newError reads an answer that is a refusal, and closes it.
-func newError(op operation, answer *http.Response) *Error {
+func (t *Transport) newError(op operation, answer *http.Response) *Error {
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody)) // what has come says something
 	e := &Error{
@@ -87,8 +95,11 @@ func newError(op operation, answer *http.Response) *Error {
 	if code := answer.Header.Get("X-Amzn-Errortype"); code != "" {
 		e.Code = errorCode(code)
 	}
-	if to := answer.Header.Get("Location"); to != "" && e.StatusCode/100 == 3 {
-		e.Message = "it is elsewhere, where requests with credentials do not follow: " + to
+	if to, err := answer.Location(); err == nil && e.StatusCode/100 == 3 {
+		e.Message = elsewhere(op, to, t.auth)
+	}
+	if e.StatusCode == http.StatusForbidden && op == opConnect && len(body) == 0 && e.Code == "" {
+		e.hint = "has the agent a WebSocket handler?" // the Python SDK refuses so without one
 	}
 	if e.Message == "" {
 		e.Message = cmp.Or(http.StatusText(e.StatusCode), "no reason given")

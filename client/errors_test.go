@@ -150,6 +150,7 @@ func TestStreamErrors(t *testing.T) {
 		"nothing after an error": {`data: {"error":"boom","error_type":"E",` + message + "}\n\ndata: 1\n\n", 0, "invoke: boom (E, request r-1)", "E", `"boom"`},
 		"TypeScript, at once":    {"event: error\ndata: {\"error\":\"boom\"}\n\n", 0, "invoke: boom (in the stream, request r-1)", "", `"boom"`},
 		"TypeScript, after":      {"data: 1\n\nevent: error\ndata: {\"error\":\"boom mid-stream\"}\n\ndata: 2\n\n", 1, "invoke: boom mid-stream (in the stream, request r-1)", "", `"boom mid-stream"`},
+		"an idle type":           {"event: error\ndata: {\"error\":\"boom\",\"error_type\":\"error\"}\n\n", 0, "invoke: boom (in the stream, request r-1)", "error", `"boom"`},
 		"text":                   {"event: error\ndata: it broke\n\n", 0, "invoke: it broke (in the stream, request r-1)", "", ""},
 		"empty":                  {"event: error\ndata:\n\n", 0, "invoke: An error occurred during streaming (in the stream, request r-1)", "", ""},
 		"another name":           {"event: token\ndata: 1\n\n", 1, "", "", ""},

@@ -45,7 +45,7 @@ func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 	kind := mediaType(answer)
 	if kind == eventStream {
 		answer.Body.Close()
-		return out, errors.New("invoke: the agent answers with a stream: call it with Stream")
+		return out, errors.New("invoke: the agent answers with a stream: call it with Stream, or generate its client again")
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)

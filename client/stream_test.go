@@ -83,7 +83,7 @@ func TestStreamDecodeError(t *testing.T) {
 func TestInvokeOfStream(t *testing.T) {
 	c := client.New(direct(t, serve(t, answerEvents("data: 1\n\n")).url))
 	_, err := client.Invoke[any, any](t.Context(), c, nil)
-	says(t, err, "invoke: the agent answers with a stream: call it with Stream")
+	says(t, err, "invoke: the agent answers with a stream: call it with Stream, or generate its client again")
 }
 
 func TestMaxEvent(t *testing.T) {

@@ -64,7 +64,7 @@ type authorizer interface {
 	renew(ctx context.Context, refused *http.Request) (bool, error)
 }
 
-// TransportOption changes how a [Transport] works.
+// TransportOption changes how a [Transport] works. One that is nil is passed over.
 type TransportOption func(*transportOptions)
 
 type transportOptions struct {
@@ -105,7 +105,7 @@ func WithWebSocketDialer(d *websocket.Dialer) TransportOption {
 }
 
 // WithMaxAttempts sets how often a request is sent at most; the default is 3,
-// and 1 means never again. Only what cannot have run is sent again: see
+// and 1 means never again, as does what is less. Only what cannot have run is sent again: see
 // [Error.Retryable]. A service that asks for more than 20 seconds of patience, with
 // Retry-After, is left to the caller.
 func WithMaxAttempts(n int) TransportOption {
@@ -127,7 +127,9 @@ func WithMaxEvent(bytes int) TransportOption {
 func newTransportOptions(opts []TransportOption) transportOptions {
 	o := transportOptions{maxAttempts: defaultMaxAttempts, maxAnswer: defaultMaxAnswer, maxEvent: defaultMaxEvent, maxMessage: defaultMaxMessage}
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	return o
 }
@@ -144,11 +146,9 @@ func newTransport(at address, auth authorizer, o transportOptions) *Transport {
 	if t.dialer == nil {
 		t.dialer = dialerOf(t.http)
 	}
-	if auth != nil { // a redirection could carry what proves who we are elsewhere
-		own := *t.http
-		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		t.http = &own
-	}
+	own := *t.http
+	own.CheckRedirect = redirects(own.CheckRedirect, auth)
+	t.http = &own
 	return t
 }
 
@@ -193,6 +193,10 @@ func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 // owner asks for goes into headers, with [WithHeader], or into the HTTP client.
 // The agent's routes are below the URL. A URL that is none, and an option that is
 // for AgentCore, is a [*ParameterError].
+//
+// Redirections are followed as the HTTP client does, but not where a call would
+// lose its body on the way, with 301, 302 and 303, nor by WebSocket connections:
+// those are an [*Error] that says where the agent is.
 func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	base, err := parseBaseURL("base URL", baseURL)
 	if err != nil {
@@ -232,13 +236,20 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 // directAddress has the URLs of an agent that is reached without AgentCore.
 type directAddress map[operation]*url.URL
 
+// directRoutes are the paths of the operations, below the base URL.
+var directRoutes = map[operation]string{
+	opInvoke:    "/invocations",
+	opConnect:   "/ws",
+	opPing:      "/ping",
+	opAgentCard: "/.well-known/agent-card.json",
+}
+
 func newDirectAddress(base *url.URL) directAddress {
-	return directAddress{
-		opInvoke:    base.JoinPath("invocations"),
-		opConnect:   base.JoinPath("ws"),
-		opPing:      base.JoinPath("ping"),
-		opAgentCard: base.JoinPath(".well-known/agent-card.json"),
+	a := make(directAddress)
+	for op, route := range directRoutes {
+		a[op] = base.JoinPath(route)
 	}
+	return a
 }
 
 func (a directAddress) url(op operation) (*url.URL, error) {
@@ -284,7 +295,7 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 			}
 			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
-		failure := newError(c.op, answer)
+		failure := t.newError(c.op, answer)
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
 			return nil, err
 		} else if again {
@@ -374,7 +385,7 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 			}
 			return nil, nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
 		}
-		failure := newError(c.op, answer)
+		failure := t.newError(c.op, answer)
 		if failure.StatusCode < 300 {
 			failure.Message = "the answer is none to a WebSocket handshake: " + failure.Message
 		}
