@@ -39,6 +39,9 @@ func AgentCore(cfg aws.Config, runtime string, opts ...TransportOption) (*Transp
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Credentials == nil {
+		return nil, &ParameterError{"AWS credentials", "", "the configuration has none: load it with config.LoadDefaultConfig of the AWS SDK, and " + setCredentials}
+	}
 	return newTransport(at, newSigV4(cfg.Credentials, at.region), o), nil
 }
 
@@ -69,6 +72,9 @@ func AgentCoreOAuth(token TokenSource, runtime string, opts ...TransportOption) 
 	at, err := newDeployed(runtime, aws.Config{}, o)
 	if err != nil {
 		return nil, err
+	}
+	if token == nil {
+		return nil, &ParameterError{"token source", "", "it is nil: give a function that fetches a token, or StaticToken"}
 	}
 	return newTransport(at, newBearer(token), o), nil
 }

@@ -51,18 +51,16 @@ func (s *sigV4) authorize(ctx context.Context, r *http.Request, body []byte) err
 	return err
 }
 
+const setCredentials = "set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
 // retrieve returns the credentials to sign with.
 func (s *sigV4) retrieve(ctx context.Context) (aws.Credentials, error) {
-	if s.credentials == nil {
-		return aws.Credentials{}, errors.New("no AWS credentials were found: load the configuration with config.LoadDefaultConfig of the AWS SDK")
-	}
-	const set = "no AWS credentials were found: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	credentials, err := s.credentials.Retrieve(ctx)
 	switch {
 	case err != nil:
-		return aws.Credentials{}, contextError(ctx, fmt.Errorf(set+": %w", err))
+		return aws.Credentials{}, fmt.Errorf("retrieve the AWS credentials: %w", err)
 	case !credentials.HasKeys():
-		return aws.Credentials{}, errors.New(set)
+		return aws.Credentials{}, errors.New("the AWS credentials are empty: " + setCredentials)
 	}
 	return credentials, nil
 }
@@ -78,7 +76,8 @@ func hashOf(body []byte) string {
 
 // TokenSource returns a bearer token. A [Transport] calls it before its first
 // request, again when a token was refused, and for the credentials of another
-// program, as in [Client.WebSocketHeaders]; one call at a time.
+// program, as in [Client.WebSocketHeaders]; one call at a time. The token is what
+// follows "Bearer " in a header.
 type TokenSource func(ctx context.Context) (string, error)
 
 // StaticToken returns a source of one token.
@@ -120,21 +119,31 @@ func (b *bearer) current(ctx context.Context, refused string) (string, error) {
 	if b.token != "" && b.token != refused {
 		return b.token, nil
 	}
-	if b.source == nil {
-		return "", errNoToken
-	}
 	token, err := b.source(ctx)
-	switch {
-	case err != nil:
-		return "", contextError(ctx, fmt.Errorf("fetch the bearer token: %w", err))
-	case token == "":
-		return "", errNoToken
+	if err != nil {
+		return "", fmt.Errorf("fetch the bearer token: %w", err)
+	}
+	if err := checkToken(token); err != nil {
+		return "", err
 	}
 	b.token = token
 	return token, nil
 }
 
-var errNoToken = errors.New("the bearer token is empty: give the one that the agent's identity provider has issued")
+// checkToken says what a service would not say of a token that it refuses.
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New("the bearer token is empty: give the one that the agent's identity provider has issued")
+	case strings.TrimSpace(token) != token:
+		return errors.New("the bearer token has white space around it: leave that out, as strings.TrimSpace does")
+	case len(token) >= len(bearerPrefix) && strings.EqualFold(token[:len(bearerPrefix)], bearerPrefix):
+		return errors.New(`the bearer token begins with "Bearer ": leave that out, it is added`)
+	case !isHeaderValue(token):
+		return errors.New("the bearer token has a control character in it, which no header can have")
+	}
+	return nil
+}
 
 func (b *bearer) renew(ctx context.Context, r *http.Request) (bool, error) {
 	refused := strings.TrimPrefix(r.Header.Get("Authorization"), bearerPrefix)

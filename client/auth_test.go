@@ -180,17 +180,16 @@ func TestTraceHeadersAreUnsigned(t *testing.T) {
 
 func TestMissingCredentials(t *testing.T) {
 	s := serve(t, answerJSON(`{}`))
-	const set = "no AWS credentials were found: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	const empty = "invoke: the AWS credentials are empty: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	failed := errors.New("no EC2 IMDS role found")
 	for name, test := range map[string]struct {
 		config aws.Config
 		want   string
 	}{
-		"no provider":       {aws.Config{}, "no AWS credentials were found: load the configuration with config.LoadDefaultConfig of the AWS SDK"},
-		"a failure":         {withCredentials(aws.Credentials{}, failed), set + ": no EC2 IMDS role found"},
-		"empty credentials": {withCredentials(aws.Credentials{}, nil), set},
-		"half of them":      {withCredentials(aws.Credentials{AccessKeyID: "AKIDEXAMPLE"}, nil), set},
-		"anonymous":         {aws.Config{Credentials: aws.AnonymousCredentials{}}, set + ": the AnonymousCredentials is not a valid credential provider, and cannot be used to sign AWS requests with"},
+		"a failure":         {withCredentials(aws.Credentials{}, failed), "invoke: retrieve the AWS credentials: no EC2 IMDS role found"},
+		"empty credentials": {withCredentials(aws.Credentials{}, nil), empty},
+		"half of them":      {withCredentials(aws.Credentials{AccessKeyID: "AKIDEXAMPLE"}, nil), empty},
+		"anonymous":         {aws.Config{Credentials: aws.AnonymousCredentials{}}, "invoke: retrieve the AWS credentials: the AnonymousCredentials is not a valid credential provider, and cannot be used to sign AWS requests with"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := client.Invoke[any, any](t.Context(), client.New(made(t)(client.AgentCore(test.config, testARN, client.WithEndpoint(s.url)))), nil)
@@ -204,6 +203,14 @@ func TestMissingCredentials(t *testing.T) {
 	if len(s.all()) > 0 {
 		t.Error("a request was sent")
 	}
+}
+
+// What could never prove anything is not kept for the first call.
+func TestNoSourceOfCredentials(t *testing.T) {
+	_, err := client.AgentCore(aws.Config{}, testARN)
+	says(t, as[*client.ParameterError](t, err), `AWS credentials "": the configuration has none: load it with config.LoadDefaultConfig of the AWS SDK, and set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`)
+	_, err = client.AgentCoreOAuth(nil, testARN)
+	says(t, as[*client.ParameterError](t, err), `token source "": it is nil: give a function that fetches a token, or StaticToken`)
 }
 
 // Credentials are asked for with the context of the call, and each time anew, so
@@ -322,15 +329,23 @@ func TestTokenExpires(t *testing.T) {
 func TestTokenFails(t *testing.T) {
 	s := serve(t, refusingTokens(func(string) bool { return false }))
 	failed := errors.New("the identity provider is away")
-	const empty = "the bearer token is empty: give the one that the agent's identity provider has issued"
+	const (
+		bearer = `invoke: the bearer token begins with "Bearer ": leave that out, it is added`
+		space  = "invoke: the bearer token has white space around it: leave that out, as strings.TrimSpace does"
+		empty  = "invoke: the bearer token is empty: give the one that the agent's identity provider has issued"
+	)
 	n := 0
 	for name, test := range map[string]struct {
 		source client.TokenSource
 		want   string
 	}{
-		"no source":  {nil, empty},
 		"empty":      {client.StaticToken(""), empty},
-		"failed":     {func(context.Context) (string, error) { return "", failed }, "fetch the bearer token: the identity provider is away"},
+		"prefix":     {client.StaticToken("Bearer x"), bearer},
+		"small":      {func(context.Context) (string, error) { return "bearer x", nil }, bearer},
+		"line end":   {client.StaticToken("x\n"), space},
+		"space":      {client.StaticToken(" Bearer x"), space},
+		"control":    {client.StaticToken("x\ny"), "invoke: the bearer token has a control character in it, which no header can have"},
+		"failed":     {func(context.Context) (string, error) { return "", failed }, "invoke: fetch the bearer token: the identity provider is away"},
 		"then empty": {func(context.Context) (string, error) { n++; return strings.Repeat("x", 2-n), nil }, empty},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -86,7 +86,8 @@ func WithUserID(id string) Option {
 }
 
 // WithHeader adds a header to a request, and replaces what the client would send
-// under that name. AgentCore passes on those that the runtime's configuration
+// under that name. What no header can be, as a line break in a value, is a
+// [*ParameterError] of the call. AgentCore passes on those that the runtime's configuration
 // allows, and all that begin with X-Amzn-Bedrock-AgentCore-Runtime-Custom-.
 // Authorization is the transport's, unless that is [Direct].
 func WithHeader(name, value string) Option {
@@ -125,6 +126,9 @@ func (c *Client) newCall(ctx context.Context, op operation, method string, opts 
 	inbound, session := wire.InboundFrom(ctx)
 	if s.passSession && session != "" {
 		s.session = session
+	}
+	if err := s.check(); err != nil {
+		return call{}, s, err
 	}
 	if err := c.transport.address.checkSession(s.session); err != nil {
 		return call{}, s, err

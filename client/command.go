@@ -162,7 +162,7 @@ func (c *Client) command(ctx context.Context, command Command, opts []Option) (*
 	if err != nil {
 		return nil, err
 	}
-	if call.body, err = encode(struct {
+	if call.body, err = encode(opCommand, struct {
 		Command string `json:"command"`
 		Timeout int    `json:"timeout,omitempty"`
 	}{command.Line, command.seconds()}); err != nil {

@@ -38,7 +38,7 @@ func (c *Client) WebSocketHeaders(ctx context.Context, opts ...Option) (url stri
 	case *bearer:
 		agent = "OAuth-WebSocket-Client/1.0"
 		if _, err := auth.fresh(ctx); err != nil {
-			return "", nil, err
+			return "", nil, call.op.failed(ctx, err)
 		}
 	case nil:
 		return "", nil, errNoCredentials
@@ -145,7 +145,7 @@ func (c *Client) WebSocketSubprotocols(ctx context.Context, opts ...Option) (url
 	}
 	token, err := auth.fresh(ctx)
 	if err != nil {
-		return "", nil, err
+		return "", nil, call.op.failed(ctx, err)
 	}
 	protocols, err = tokenSubprotocols(http.Header{"Authorization": {bearerPrefix + token}})
 	if err != nil {
@@ -211,7 +211,7 @@ func reserved(name string) bool {
 func (s *sigV4) presign(ctx context.Context, at address, c call) (string, error) {
 	credentials, err := s.retrieve(ctx)
 	if err != nil {
-		return "", err
+		return "", c.op.failed(ctx, err)
 	}
 	u, err := at.url(c.op)
 	if err != nil {

@@ -403,10 +403,6 @@ func TestNoCredentials(t *testing.T) {
 	parameter := func(name string) func(t *testing.T, c *client.Client, opts ...client.Option) error {
 		return presign(client.PresignOptions{Query: url.Values{name: {"x"}}})
 	}
-	noProvider, err := client.AgentCore(aws.Config{}, vectorARN)
-	if err != nil {
-		t.Fatal(err)
-	}
 	failing := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, io.ErrNoProgress })
 	noKeys, err := client.AgentCore(aws.Config{Credentials: failing}, vectorARN)
 	if err != nil {
@@ -430,15 +426,13 @@ func TestNoCredentials(t *testing.T) {
 		{"presign, token", token, expiry(0), nil, errors.ErrUnsupported, "are made with WebSocketSubprotocols"},
 		{"subprotocols, direct", direct, protocols, nil, errors.ErrUnsupported, "only a transport of AgentCoreOAuth has a bearer token"},
 		{"subprotocols, signed", signed, protocols, nil, errors.ErrUnsupported, "a browser takes a URL of PresignWebSocket"},
-		{"headers, empty token", empty, headers, nil, nil, "the bearer token is empty"},
-		{"subprotocols, empty token", empty, protocols, nil, nil, "the bearer token is empty"},
-		{"subprotocols, no source", bearing(t, nil), protocols, nil, nil, "the bearer token is empty"},
+		{"headers, empty token", empty, headers, nil, nil, "connect: the bearer token is empty"},
+		{"subprotocols, empty token", empty, protocols, nil, nil, "connect: the bearer token is empty"},
+		{"subprotocols, token with a line end", bearing(t, client.StaticToken("t\n")), protocols, nil, nil, "connect: the bearer token has white space around it"},
 		{"subprotocols, long token", bearing(t, client.StaticToken(strings.Repeat("secret", 513))), protocols, nil, nil,
 			`bearer token "…": it is too long for a subprotocol, which has room for 4096 characters once it is encoded, and this has 4104`},
-		{"headers, no provider", noProvider, headers, nil, nil, "no AWS credentials were found: load the configuration"},
-		{"presign, no provider", noProvider, expiry(0), nil, nil, "no AWS credentials were found"},
-		{"headers, no keys", noKeys, headers, nil, io.ErrNoProgress, "no AWS credentials were found: set a profile"},
-		{"presign, no keys", noKeys, expiry(0), nil, io.ErrNoProgress, "no AWS credentials were found"},
+		{"headers, no keys", noKeys, headers, nil, io.ErrNoProgress, "connect: retrieve the AWS credentials: "},
+		{"presign, no keys", noKeys, expiry(0), nil, io.ErrNoProgress, "connect: retrieve the AWS credentials: "},
 		{"expiry too long", signed, expiry(301 * time.Second), nil, nil, `expiry "5m1s": a presigned URL is valid for whole seconds, from 1 to 300`},
 		{"expiry too short", signed, expiry(999 * time.Millisecond), nil, nil, `expiry "999ms"`},
 		{"expiry with a fraction", signed, expiry(1500 * time.Millisecond), nil, nil, `expiry "1.5s"`},
@@ -446,6 +440,7 @@ func TestNoCredentials(t *testing.T) {
 		{"signature's parameter", signed, parameter("x-amz-expires"), nil, nil, `query parameter "x-amz-expires": it is not for the agent`},
 		{"qualifier as a parameter", signed, parameter("Qualifier"), nil, nil, `query parameter "Qualifier"`},
 		{"session as a parameter", signed, parameter("X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"), nil, nil, `query parameter "X-Amzn-`},
+		{"session with a line end", signed, expiry(0), []client.Option{client.WithSession(strings.Repeat("s", 40) + "\n")}, nil, `ssss\n": it has a control character in it`},
 		{"short session", signed, expiry(0), []client.Option{client.WithSession("short")}, nil, `session id "short"`},
 		{"empty shell id", signed, headers, []client.Option{shell("")}, nil, `shell id "": it has up to 128 letters`},
 		{"shell id with a line end", signed, expiry(0), []client.Option{shell("a\n")}, nil, `shell id "a\n"`},

@@ -62,6 +62,13 @@ func TestDirectBadURL(t *testing.T) {
 		"http://localhost?a=b":     "leave out what follows the path",
 		"http://localhost/?":       "leave out what follows the path",
 		"http://localhost/#anchor": "leave out what follows the path",
+		"http://localhost:65536":   "ports end with 65535",
+
+		"http://localhost:99999999999999999999": "ports end with 65535",
+		"http://localhost/invocations":          "leave out /invocations: it is added",
+		"http://localhost/a/invocations/":       "leave out /invocations: it is added",
+		"http://localhost:8080/ws":              "leave out /ws: it is added",
+		"http://localhost:8080/ping":            "leave out /ping: it is added",
 	} {
 		transport, err := client.Direct(url)
 		if transport != nil {
@@ -74,6 +81,9 @@ func TestDirectBadURL(t *testing.T) {
 	}
 	_, err := client.Direct("http://me:secret@localhost?a=b")
 	says(t, err, `base URL "http://me:xxxxx@localhost?a=b": leave out what follows the path`)
+	_, err = client.Direct("http://me:secret@localhost/ping")
+	says(t, err, `base URL "http://me:xxxxx@localhost/ping": leave out /ping: it is added`)
+	direct(t, "http://localhost:65535/news")
 	for _, test := range []struct {
 		opt  client.TransportOption
 		want string
@@ -142,9 +152,9 @@ func TestPayloads(t *testing.T) {
 	}
 	before := len(s.all())
 	_, err := client.Invoke[func(), any](t.Context(), c, func() {})
-	says(t, err, "encode the payload: json: unsupported type: func()")
+	says(t, err, "invoke: encode the payload: json: unsupported type: func()")
 	for _, err := range client.Stream[func(), any](t.Context(), c, func() {}) {
-		says(t, err, "encode the payload: json: unsupported type: func()")
+		says(t, err, "invoke: encode the payload: json: unsupported type: func()")
 	}
 	if len(s.all()) != before {
 		t.Error("what cannot be encoded is sent")

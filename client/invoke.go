@@ -34,7 +34,7 @@ func (*None) UnmarshalJSON([]byte) error { return nil }
 // wherever values are decoded, so that large ones survive.
 func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) (Out, error) {
 	var out Out
-	body, err := encode(in)
+	body, err := encode(opInvoke, in)
 	if err != nil {
 		return out, err
 	}
@@ -65,7 +65,7 @@ func Invoke[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var none Out
-		body, err := encode(in)
+		body, err := encode(opInvoke, in)
 		if err != nil {
 			yield(none, err)
 			return
@@ -139,13 +139,13 @@ func mediaType(answer *http.Response) string {
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-func encode(value any) ([]byte, error) {
+func encode(op operation, value any) ([]byte, error) {
 	if _, none := value.(None); none {
 		return []byte("{}"), nil
 	}
 	var buf bytes.Buffer
 	if err := wire.AppendJSON(&buf, value); err != nil {
-		return nil, fmt.Errorf("encode the payload: %w", err)
+		return nil, fmt.Errorf("%s: encode the payload: %w", op, err)
 	}
 	return buf.Bytes(), nil
 }
@@ -204,7 +204,7 @@ func valueDecoder[Out any]() func([]byte) (Out, error) {
 			if err == nil {
 				return value, nil
 			}
-			text, err := encode(string(data))
+			text, err := encode(opInvoke, string(data))
 			if err != nil {
 				return zero, err
 			}

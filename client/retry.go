@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -41,6 +44,23 @@ func (r retrier) wait(ctx context.Context, attempt int, failure error, atLeast t
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// lasting reports whether there would be no connection the next time, either: the
+// address is none, nobody has the name, or who is there does not speak TLS or is
+// somebody else.
+func lasting(err error) bool {
+	if _, ok := errors.AsType[*net.AddrError](err); ok {
+		return true
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		return lookup.IsNotFound
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	return noTLS || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // progress is how far a request has come.

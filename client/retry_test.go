@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -214,6 +216,43 @@ func TestConnectionRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What would fail the same the next time is not tried again.
+func TestLastingFailures(t *testing.T) {
+	for name, test := range map[string]struct {
+		failure error
+		dials   int
+	}{
+		"no such name":             {&net.DNSError{Err: "no such host", Name: "agent", IsNotFound: true}, 1},
+		"a name server is away":    {&net.DNSError{Err: "server misbehaving", Name: "agent", IsTemporary: true}, 3},
+		"no address":               {&net.AddrError{Err: "invalid port", Addr: "agent"}, 1},
+		"another certificate":      {&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: new(x509.Certificate), Host: "agent"}}, 1},
+		"no TLS":                   {tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, 1},
+		"no TLS, but HTTP":         {tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))}, 1},
+		"nobody listens, as usual": {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dials := 0
+				own := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+					dials++
+					return nil, test.failure
+				}}}
+				c := client.New(direct(t, "http://agent", client.WithHTTPClient(own)))
+				for what, call := range map[string]func() error{
+					"invoke":  func() error { return callInvoke(t.Context(), c) },
+					"ping":    func() error { return callPing(t.Context(), c) },
+					"connect": func() error { _, err := client.Connect[string, string](t.Context(), c); return err },
+				} {
+					dials = 0
+					if err := call(); err == nil || dials != test.dials {
+						t.Errorf("%s: %v after %d attempts, want %d", what, err, dials, test.dials)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestConnectionRefusedByTheSystem(t *testing.T) {

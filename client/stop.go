@@ -17,7 +17,7 @@ func (c *Client) StopSession(ctx context.Context, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	if call.body, err = encode(struct {
+	if call.body, err = encode(opStop, struct {
 		ClientToken string `json:"clientToken"`
 	}{uuid.NewString()}); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,11 @@ const (
 	opAgentCard operation = "agent card"
 	opShell     operation = "shell"
 )
+
+// failed says what was to be done when something failed; or why the context has ended.
+func (op operation) failed(ctx context.Context, err error) error {
+	return contextError(ctx, fmt.Errorf("%s: %w", op, err))
+}
 
 // authorizer gives a request what proves who sends it.
 type authorizer interface {
@@ -202,6 +208,11 @@ func Direct(baseURL string, opts ...TransportOption) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, op := range []operation{opInvoke, opConnect, opPing} {
+		if route := directRoutes[op]; strings.HasSuffix(strings.TrimSuffix(base.Path, "/"), route) {
+			return nil, &ParameterError{"base URL", base.Redacted(), "leave out " + route + ": it is added"}
+		}
+	}
 	o := newTransportOptions(opts)
 	for name, value := range map[string]string{"qualifier": o.qualifier, "region": o.region, "account id": o.account, "endpoint": o.endpoint} {
 		if value != "" {
@@ -223,6 +234,8 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 		problem = "write it with its scheme, as in http://localhost:8080"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		problem = "leave out what follows the path"
+	case tooLarge(u.Port()):
+		problem = "ports end with 65535"
 	default:
 		u.Path = cmp.Or(u.Path, "/") // or else those joined to it have none in front
 		return u, nil
@@ -231,6 +244,11 @@ func parseBaseURL(what, text string) (*url.URL, error) {
 		text = u.Redacted() // for errors are logged
 	}
 	return nil, &ParameterError{Name: what, Value: text, Problem: problem}
+}
+
+func tooLarge(port string) bool {
+	n, err := strconv.Atoi(port)
+	return port != "" && (err != nil || n > math.MaxUint16)
 }
 
 // directAddress has the URLs of an agent that is reached without AgentCore.
@@ -290,10 +308,10 @@ func (t *Transport) do(ctx context.Context, c call) (*http.Response, error) {
 			return answer, nil
 		}
 		if err != nil {
-			if (c.replayable || progress.unsent()) && t.retry.wait(ctx, attempt, err, 0) {
+			if (c.replayable || progress.unsent()) && !lasting(err) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
-			return nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
+			return nil, c.op.failed(ctx, err)
 		}
 		failure := t.newError(c.op, answer)
 		if again, err := t.renew(ctx, r, failure, &renewed); err != nil {
@@ -317,7 +335,11 @@ func (t *Transport) renew(ctx context.Context, refused *http.Request, failure *E
 		return false, nil
 	}
 	*renewed = true
-	return t.auth.renew(ctx, refused)
+	again, err := t.auth.renew(ctx, refused)
+	if err != nil {
+		return false, operation(failure.Operation).failed(ctx, err)
+	}
+	return again, nil
 }
 
 // newRequest makes the request of a call, with what proves who sends it.
@@ -336,7 +358,7 @@ func (t *Transport) newRequest(ctx context.Context, c call) (*http.Request, erro
 	r.Header = c.header.Clone()
 	if t.auth != nil {
 		if err := t.auth.authorize(ctx, r, c.body); err != nil {
-			return nil, err
+			return nil, c.op.failed(ctx, err)
 		}
 	}
 	return r, nil
@@ -380,10 +402,10 @@ func (t *Transport) dial(ctx context.Context, c call) (*websocket.Conn, *http.Re
 		case err == nil:
 			return conn, answer, nil
 		case answer == nil:
-			if (c.replayable || progress.unsent()) && t.retry.wait(ctx, attempt, err, 0) {
+			if (c.replayable || progress.unsent()) && !lasting(err) && t.retry.wait(ctx, attempt, err, 0) {
 				continue
 			}
-			return nil, nil, contextError(ctx, fmt.Errorf("%s: %w", c.op, err))
+			return nil, nil, c.op.failed(ctx, err)
 		}
 		failure := t.newError(c.op, answer)
 		if failure.StatusCode < 300 {

@@ -144,7 +144,7 @@ func TestNoCredentials(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	got := invoke(t, "", "-runtime", arn, "hello", "hi")
-	if want := "caller: no AWS credentials were found: set a profile or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"; got.status != 1 || !strings.Contains(got.err, want) {
+	if want := "caller: invoke: retrieve the AWS credentials: "; got.status != 1 || !strings.Contains(got.err, want) {
 		t.Errorf("status %d: %s\nwant status 1: %s", got.status, got.err, want)
 	}
 }
