@@ -30,8 +30,9 @@ func (c *Client) AgentCard(ctx context.Context, opts ...Option) (json.RawMessage
 	if err := c.transport.readAnswer(opAgentCard, answer, buf); err != nil {
 		return nil, contextError(ctx, err)
 	}
+	from := origin{op: opAgentCard, what: "answer", mediaType: mediaType(answer), into: "an agent card"}
 	if !json.Valid(buf.Bytes()) {
-		return nil, &DecodeError{Data: bytes.Clone(buf.Bytes()), Err: errors.New("the agent card is no JSON")}
+		return nil, misfit[json.RawMessage](from, bytes.Clone(buf.Bytes()), errors.New("it is no JSON"))
 	}
 	return bytes.Clone(buf.Bytes()), nil
 }

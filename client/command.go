@@ -293,7 +293,7 @@ type commandChunk struct {
 	} `json:"contentStop"`
 }
 
-var decodeChunk = jsonDecoder[commandChunk]()
+var decodeChunk = jsonDecoder[commandChunk](origin{op: opCommand, what: "event", into: "what a command says"})
 
 // failure makes the error of a stream from its payload.
 func (r *commandReader) failure(payload []byte) *Error {

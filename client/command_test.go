@@ -233,7 +233,7 @@ func TestCommandAnswerIsBroken(t *testing.T) {
 		{"too large", start + stdout(strings.Repeat("x", 9<<10)), "run command: an event is larger than 4096 bytes: raise the limit with WithMaxEvent", nil},
 		{"no type", message("{}", ":event-type", "chunk"), `run command: the answer has a message of the unknown type ""`, nil},
 		{"other type", message("{}", ":message-type", "future"), `run command: the answer has a message of the unknown type "future"`, nil},
-		{"no JSON", chunk("hi"), "unexpected answer: invalid character 'h' looking for beginning of value", nil},
+		{"no JSON", chunk("hi"), `run command: the event "hi" does not fit what a command says: invalid character 'h' looking for beginning of value`, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -366,7 +366,7 @@ func TestAgentCard(t *testing.T) {
 	}{
 		{"on AgentCore", onAgentCore, answerJSON(card), "/runtimes/" + escapedARN + "/invocations/.well-known/agent-card.json", ""},
 		{"directly", directly, answerJSON(card), "/helper/.well-known/agent-card.json", ""},
-		{"no JSON", directly, answer(200, "text/html", "<p>hi</p>"), "/helper/.well-known/agent-card.json", "unexpected answer: the agent card is no JSON"},
+		{"no JSON", directly, answer(200, "text/html", "<p>hi</p>"), "/helper/.well-known/agent-card.json", `agent card: the answer "<p>hi</p>" (text/html) does not fit an agent card: it is no JSON`},
 		{"none", directly, answer(404, "text/plain", "404 page not found"), "/helper/.well-known/agent-card.json", "agent card: 404 page not found (status 404)"},
 	}
 	for _, tt := range tests {

@@ -19,7 +19,7 @@ import (
 )
 
 func TestDirectURLs(t *testing.T) {
-	s := serve(t, answerJSON(`{}`))
+	s := serve(t, answerJSON(`{"status":"Healthy"}`))
 	for _, test := range []struct{ base, invoke, ping string }{
 		{"", "/invocations", "/ping"},
 		{"/", "/invocations", "/ping"},
@@ -467,10 +467,10 @@ func answers[Out any](t *testing.T, c *client.Client, want Out) {
 
 func TestDecodeError(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
-		"another type": {`{"Count":"x"}`, "unexpected answer: json: cannot unmarshal string into Go struct field "},
-		"no JSON":      {`hello`, "unexpected answer: invalid character 'h' looking for beginning of value"},
-		"two values":   {`{} {}`, "unexpected answer: invalid character '{' after top-level value"},
-		"cut off":      {`{"Count":`, "unexpected answer: unexpected end of JSON input"},
+		"another type": {`{"Count":"x"}`, `invoke: the answer "{\"Count\":\"x\"}" (application/json) does not fit struct { Count int }: json: cannot unmarshal string into Go struct field `},
+		"no JSON":      {`hello`, `invoke: the answer "hello" (application/json) does not fit struct { Count int }: invalid character 'h' looking for beginning of value`},
+		"two values":   {`{} {}`, `invoke: the answer "{} {}" (application/json) does not fit struct { Count int }: invalid character '{' after top-level value`},
+		"cut off":      {`{"Count":`, `invoke: the answer "{\"Count\":" (application/json) does not fit struct { Count int }: unexpected end of JSON input`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client.New(direct(t, serve(t, answerJSON(test.body)).url))
@@ -484,7 +484,7 @@ func TestDecodeError(t *testing.T) {
 	// An agent that says JSON and sends an object has not sent a string.
 	c := client.New(direct(t, serve(t, answerJSON(`{"a":1}`)).url))
 	_, err := client.Invoke[any, string](t.Context(), c, nil)
-	says(t, as[*client.DecodeError](t, err), "unexpected answer: json: cannot unmarshal object into Go value of type string")
+	says(t, as[*client.DecodeError](t, err), `invoke: the answer "{\"a\":1}" (application/json) does not fit string: json: cannot unmarshal object into Go value of type string`)
 }
 
 // The end of a context, with its cause, ends a call that gets no answer, and one

@@ -167,17 +167,22 @@ func plainMessage(text []byte) string {
 	if bytes.HasPrefix(text, []byte("<")) { // a page, which is for browsers
 		return ""
 	}
-	if len(text) > maxPlainMessage {
-		end := maxPlainMessage
-		for end > 0 && !utf8.RuneStart(text[end]) {
-			end--
-		}
-		text = text[:end]
-	}
+	text = beginning(text, maxPlainMessage)
 	if !utf8.Valid(text) {
 		return ""
 	}
 	return string(text)
+}
+
+// beginning returns up to n bytes of a text, and no part of a character.
+func beginning(text []byte, n int) []byte {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }
 
 // messageOf returns a JSON string's text, and of another value its JSON; of null,
@@ -229,16 +234,3 @@ func newStreamError(event Event) *Error {
 	e.Message = cmp.Or(e.Message, wire.StreamErrorMessage)
 	return e
 }
-
-// DecodeError is something of an agent's that does not decode into the type that
-// the caller expects of it. A [Conn] is still good.
-type DecodeError struct {
-	// Data is what came.
-	Data []byte
-	// Err is what is wrong with it.
-	Err error
-}
-
-func (e *DecodeError) Error() string { return "unexpected answer: " + e.Err.Error() }
-
-func (e *DecodeError) Unwrap() error { return e.Err }

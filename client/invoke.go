@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -86,7 +85,7 @@ func Stream[In, Out any](ctx context.Context, c *Client, in In, opts ...Option) 
 			return
 		}
 		defer answer.Body.Close()
-		decode := valueDecoder[Out]()
+		decode := valueDecoder[Out](origin{op: opInvoke, what: "event"})
 		for event, err := range readEvents(answer.Body, c.transport.maxEvent) {
 			if err != nil {
 				yield(none, contextError(ctx, fmt.Errorf("%s: the stream was cut off: %w", opInvoke, err)))
@@ -156,74 +155,6 @@ func contextError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// decodeAnswer decodes an answer that is no stream.
-func decodeAnswer[Out any](kind string, body []byte) (Out, error) {
-	var out Out
-	if _, nothing := any(out).(None); nothing || len(bytes.TrimSpace(body)) == 0 {
-		return out, nil // the TypeScript SDK answers undefined with an empty body
-	}
-	switch to := any(&out).(type) {
-	case *[]byte:
-		if kind == "application/octet-stream" {
-			*to = bytes.Clone(body)
-			return out, nil
-		}
-	case *string:
-		if strings.HasPrefix(kind, "text/") {
-			*to = string(body)
-			return out, nil
-		}
-	}
-	if kind == "application/json" {
-		return jsonDecoder[Out]()(body)
-	}
-	return valueDecoder[Out]()(body)
-}
-
-// valueDecoder returns the function that decodes one value. Where text fits, what
-// is no JSON is one: so the TypeScript SDK sends strings.
-func valueDecoder[Out any]() func([]byte) (Out, error) {
-	var zero Out
-	switch any(&zero).(type) {
-	case *None:
-		return func([]byte) (Out, error) { return zero, nil }
-	case *string:
-		return func(data []byte) (Out, error) {
-			text, ok := textOf(data)
-			if !ok {
-				text = string(data)
-			}
-			return any(text).(Out), nil
-		}
-	case *any, *json.RawMessage:
-		decode := jsonDecoder[Out]()
-		return func(data []byte) (Out, error) {
-			value, err := decode(data)
-			if err == nil {
-				return value, nil
-			}
-			text, err := encode(opInvoke, string(data))
-			if err != nil {
-				return zero, err
-			}
-			return decode(text)
-		}
-	}
-	return jsonDecoder[Out]()
-}
-
-func jsonDecoder[Out any]() func([]byte) (Out, error) {
-	unmarshal := wire.Unmarshaler[Out]()
-	return func(data []byte) (Out, error) {
-		var value Out
-		if err := unmarshal(data, &value); err != nil {
-			var none Out
-			return none, &DecodeError{Data: bytes.Clone(data), Err: err}
-		}
-		return value, nil
-	}
 }
 
 // maxPooledBuffer keeps one large answer from pinning its memory for ever.

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -28,7 +30,7 @@ type PingResult struct {
 
 // Ping asks an agent how it is. It is for agents that are reached with [Direct]:
 // those on AgentCore answer only to the platform, and the error is
-// [errors.ErrUnsupported].
+// [errors.ErrUnsupported]. An answer without one of the statuses is a [*DecodeError].
 func (c *Client) Ping(ctx context.Context, opts ...Option) (PingResult, error) {
 	call, settings, err := c.newCall(ctx, opPing, http.MethodGet, opts)
 	if err != nil {
@@ -46,11 +48,18 @@ func (c *Client) Ping(ctx context.Context, opts ...Option) (PingResult, error) {
 	if err := c.transport.readAnswer(opPing, answer, buf); err != nil {
 		return PingResult{}, contextError(ctx, err)
 	}
+	from := origin{op: opPing, what: "answer", mediaType: mediaType(answer), into: "a ping"}
 	got, err := jsonDecoder[struct {
 		Status PingStatus      `json:"status"`
 		Since  json.RawMessage `json:"time_of_last_update"`
-	}]()(buf.Bytes())
-	return PingResult{got.Status, pingTime(got.Since)}, err
+	}](from)(buf.Bytes())
+	if err == nil && got.Status != Healthy && got.Status != HealthyBusy {
+		err = misfit[PingResult](from, bytes.Clone(buf.Bytes()), fmt.Errorf("the status is %q, and neither Healthy nor HealthyBusy", got.Status))
+	}
+	if err != nil {
+		return PingResult{}, err
+	}
+	return PingResult{got.Status, pingTime(got.Since)}, nil
 }
 
 // pingTime reads the time of a ping: seconds, or the text that early versions of

@@ -17,7 +17,6 @@ func TestPing(t *testing.T) {
 		`{"status":"Healthy","time_of_last_update":"2026-11-22T03:03:09Z"}`:         {Status: client.Healthy, Since: time.Date(2026, 11, 22, 3, 3, 9, 0, time.UTC)},
 		`{"status":"Healthy","time_of_last_update":"soon"}`:                         {Status: client.Healthy},
 		`{"status":"Healthy","time_of_last_update":null}`:                           {Status: client.Healthy},
-		`{"status":"Draining"}`:                                                     {Status: "Draining"},
 		`{"status":"Healthy","time_of_last_update":1795333389,"other":{"a":["b"]}}`: {Status: client.Healthy, Since: since},
 	} {
 		c := client.New(direct(t, serve(t, answerJSON(body)).url))
@@ -27,9 +26,11 @@ func TestPing(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		`OK`:           "unexpected answer: invalid character 'O' looking for beginning of value",
-		``:             "unexpected answer: unexpected end of JSON input",
-		`{"status":1}`: "unexpected answer: json: cannot unmarshal number into Go struct field .status of type client.PingStatus",
+		`OK`:                    `ping: the answer "OK" (application/json) does not fit a ping: invalid character 'O' looking for beginning of value`,
+		``:                      `ping: the answer "" (application/json) does not fit a ping: unexpected end of JSON input`,
+		`{"status":1}`:          `ping: the answer "{\"status\":1}" (application/json) does not fit a ping: json: cannot unmarshal number into Go struct field .status of type client.PingStatus`,
+		`{}`:                    `ping: the answer "{}" (application/json) does not fit a ping: the status is "", and neither Healthy nor HealthyBusy`,
+		`{"status":"Draining"}`: `ping: the answer "{\"status\":\"Draining\"}" (application/json) does not fit a ping: the status is "Draining", and neither Healthy nor HealthyBusy`,
 	} {
 		_, err := client.New(direct(t, serve(t, answerJSON(body)).url)).Ping(t.Context())
 		says(t, as[*client.DecodeError](t, err), want)

@@ -101,7 +101,7 @@ func TestRetries(t *testing.T) {
 		"StopSession, client error":  {func() http.HandlerFunc { return first(1, refused(404, "ResourceNotFoundException")) }, callStop, nil, "stop session: no (ResourceNotFoundException, status 404)", 1, 0},
 		"StopSession, lost":          {func() http.HandlerFunc { return first(2, lost) }, callStop, nil, "", 3, 0},
 		"Ping, lost": {func() http.HandlerFunc { return first(2, lost) }, func(ctx context.Context, c *client.Client) error {
-			if err := callPing(ctx, c); !strings.HasPrefix(errorText(err), "unexpected answer") { // it is no ping's
+			if err := callPing(ctx, c); !strings.HasPrefix(errorText(err), "ping: the answer ") { // it is no ping's
 				return err
 			}
 			return nil

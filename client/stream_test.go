@@ -75,9 +75,9 @@ func TestStreamDecodeError(t *testing.T) {
 	if !slices.Equal(got, []int{1}) || string(e.Data) != "x" {
 		t.Errorf("%v, %q", got, e.Data)
 	}
-	says(t, err, "unexpected answer: invalid character 'x' looking for beginning of value")
+	says(t, err, `invoke: the event "x" does not fit int: invalid character 'x' looking for beginning of value`)
 	_, err = collect[int](t, "data: \"x\"\n\n")
-	says(t, as[*client.DecodeError](t, err), "unexpected answer: json: cannot unmarshal string into Go value of type int")
+	says(t, as[*client.DecodeError](t, err), `invoke: the event "\"x\"" does not fit int: json: cannot unmarshal string into Go value of type int`)
 }
 
 func TestInvokeOfStream(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -44,7 +45,7 @@ func Connect[In, Out any](ctx context.Context, c *Client, opts ...Option) (*Conn
 	return &Conn[In, Out]{
 		socket:  newSocket(conn, c.transport.maxMessage, c.transport.pingInterval),
 		session: cmp.Or(answer.Header.Get(wire.HeaderSessionID), settings.session),
-		decode:  wire.MessageDecoder[Message](jsonDecoder[In](), refuseMessage),
+		decode:  wire.MessageDecoder[Message](jsonDecoder[In](receivedMessage), refuseMessage[In]),
 		encode:  wire.MessageEncoder[Message, Out](),
 	}, nil
 }
@@ -83,11 +84,11 @@ func handshake(ctx context.Context, d websocket.Dialer, url string, header http.
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // refuseMessage returns the error for a message that does not decode.
-func refuseMessage(data []byte, err error) error {
+func refuseMessage[In any](data []byte, err error) error {
 	if _, ok := errors.AsType[*DecodeError](err); ok {
 		return err
 	}
-	return &DecodeError{Data: data, Err: err}
+	return misfit[In](receivedMessage, data, err)
 }
 
 // WithMaxMessage limits the bytes of one message of a WebSocket connection. The
@@ -144,7 +145,9 @@ func JSONMessage(value any) (Message, error) {
 
 // DecodeMessage decodes the JSON of a message as a Conn of that type does. The
 // error is a [*DecodeError].
-func DecodeMessage[T any](m Message) (T, error) { return jsonDecoder[T]()(m.Data) }
+func DecodeMessage[T any](m Message) (T, error) {
+	return jsonDecoder[T](origin{what: "message"})(m.Data)
+}
 
 // CloseError says how the agent, or what is in between, has ended a connection.
 type CloseError struct {
@@ -239,4 +242,15 @@ func (c *Conn[In, Out]) Close() error { return c.CloseWith(websocket.CloseNormal
 // The error says that the agent has not said goodbye, so that it may not have got
 // what was sent last. There is none when the connection had ended before. Only
 // the first call does something; the others wait for it and return the same.
-func (c *Conn[In, Out]) CloseWith(code int, reason string) error { return c.socket.close(code, reason) }
+//
+// A code that cannot be sent, or a longer reason, is a [*ParameterError], and the
+// connection is as it was.
+func (c *Conn[In, Out]) CloseWith(code int, reason string) error {
+	if !wire.Sendable(code) {
+		return &ParameterError{"close code", strconv.Itoa(code), "it cannot be sent: 1000 is for a regular end, and 4000 to 4999 for one's own"}
+	}
+	if n := len(reason); n > wire.MaxCloseReason {
+		return &ParameterError{"close reason", reason, fmt.Sprintf("a close frame has room for %d bytes, and this has %d", wire.MaxCloseReason, n)}
+	}
+	return c.socket.close(code, reason)
+}

@@ -204,7 +204,7 @@ func TestConnMessageThatDoesNotDecode(t *testing.T) {
 
 	texted := connect[string, []byte](t, c)
 	send(t, texted, []byte{0xff})
-	if _, err := texted.Receive(t.Context()); err == nil || err.Error() != "unexpected answer: binary data that is not text" {
+	if _, err := texted.Receive(t.Context()); err == nil || err.Error() != `receive: the message "\xff" does not fit string: binary data that is not text` {
 		t.Errorf("error %v", err)
 	}
 	send(t, texted, []byte("text"))
@@ -286,6 +286,29 @@ func TestConnClosedByTheAgent(t *testing.T) {
 	}
 }
 
+// What cannot be said does not end a connection.
+func TestCloseWithWhatCannotBeSent(t *testing.T) {
+	conn := connect[string, string](t, agentOf(t, echo))
+	long := strings.Repeat("x", 124)
+	for _, test := range []struct {
+		code         int
+		reason, want string
+	}{
+		{1006, "", `close code "1006": it cannot be sent: 1000 is for a regular end, and 4000 to 4999 for one's own`},
+		{0, "", `close code "0": it cannot be sent: 1000 is for a regular end, and 4000 to 4999 for one's own`},
+		{5000, "", `close code "5000": it cannot be sent: 1000 is for a regular end, and 4000 to 4999 for one's own`},
+		{4000, long, `close reason "` + long + `": a close frame has room for 123 bytes, and this has 124`},
+	} {
+		err := conn.CloseWith(test.code, test.reason)
+		says(t, as[*client.ParameterError](t, err), test.want)
+		send(t, conn, "still here")
+		receives(t, conn, "still here")
+	}
+	if err := conn.CloseWith(4000, long[:123]); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConnClose(t *testing.T) {
 	long := strings.Repeat("é", 100)
 	cases := []struct {
@@ -296,8 +319,7 @@ func TestConnClose(t *testing.T) {
 	}{
 		{"regularly", (*client.Conn[string, string]).Close, 1000, ""},
 		{"with a code", func(c *client.Conn[string, string]) error { return c.CloseWith(4001, "enough") }, 4001, "enough"},
-		{"with what nobody may send", func(c *client.Conn[string, string]) error { return c.CloseWith(1006, "") }, 1011, ""},
-		{"with a long reason", func(c *client.Conn[string, string]) error { return c.CloseWith(4002, long) }, 4002, long[:122]},
+		{"with a reason that just fits", func(c *client.Conn[string, string]) error { return c.CloseWith(4002, long[:122]) }, 4002, long[:122]},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -81,27 +81,27 @@ func MessageEncoder[M Message, Out any]() func(Out) (kind int, data []byte, err 
 	}
 }
 
-// maxCloseReason is what fits into a close frame beside the code.
-const maxCloseReason = 123
+// MaxCloseReason is what fits into a close frame beside the code.
+const MaxCloseReason = 123
 
 // CloseMessage returns what goes into a close frame. A code that must not be sent
 // becomes 1011, and a reason is mended, and cut off, so that the frame is a good
 // one.
 func CloseMessage(code int, reason string) []byte {
-	if !sendable(code) {
+	if !Sendable(code) {
 		code = websocket.CloseInternalServerErr
 	}
 	reason = strings.ToValidUTF8(reason, "\ufffd") // else the other end fails the connection
-	for len(reason) > maxCloseReason {
+	for len(reason) > MaxCloseReason {
 		_, size := utf8.DecodeLastRuneInString(reason)
 		reason = reason[:len(reason)-size]
 	}
 	return websocket.FormatCloseMessage(code, reason)
 }
 
-// sendable reports whether a close frame may carry the code. 1005 stands for a
+// Sendable reports whether a close frame may carry the code. 1005 stands for a
 // frame without one.
-func sendable(code int) bool {
+func Sendable(code int) bool {
 	switch code {
 	case 1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013:
 		return true
