@@ -221,6 +221,12 @@ func excerpt(line string, start, end, columns int) (source, marks string) {
 			caret = min(caret, i)
 		}
 	}
+	for caret > 0 && caret < len(cells) && cells[caret].width == 0 {
+		caret-- // what takes no room belongs to what is before it
+	}
+	for caret < len(cells) && cells[caret].width == 0 {
+		caret++
+	}
 	if caret == len(cells) {
 		total++
 	}
